@@ -1,0 +1,1 @@
+"""The message fabric: envelopes, transports, request/reply, publish/subscribe, faults, tracing tap."""

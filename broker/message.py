@@ -1,0 +1,200 @@
+"""What travels between actors, and why it was sent.
+
+Every message is a list of frames: a small MessagePack header, a MessagePack body, and then blobs, which are opaque
+values (a Pod as its writer encoded it) that nobody on the way looks into.
+
+    header  [version, kind, id, method or topic, sender, cause]
+    body    any MessagePack value
+    blobs   bytes, passed on untouched
+
+A message also carries its *cause*: the id of the message (or of the operation inside a message) that made its
+sender act, the store revision that was acted on, and when it reached the sender. Chains of causes are what makes
+``trace`` exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgpack
+
+VERSION: Final = 1
+KIND_REQUEST: Final = 0
+KIND_REPLY: Final = 1
+KIND_FAILURE: Final = 2
+KIND_PUBLICATION: Final = 3
+
+#: Nothing larger is accepted from the wire (bytes a frame, and frames a message).
+FRAME_BYTES_MAX: Final = 256 * 1024 * 1024
+FRAMES_MAX: Final = 200_000
+
+Body = Any
+Blobs = Sequence[bytes]
+
+
+class MalformedMessage(Exception):
+    """The frames are not a message of this fabric; they are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a message was sent: what made its sender act."""
+
+    id: str
+    """Id of the message or operation acted on; empty when an actor acts of its own accord."""
+    revision: int = 0
+    """Store revision that was acted on; 0 when none was."""
+    at_s: float = 0.0
+    """When it reached the actor, in wall-clock seconds."""
+
+    def wire(self) -> list[Any]:
+        """The form it has inside a header or an operation."""
+        return [self.id, self.revision, self.at_s]
+
+    @staticmethod
+    def from_wire(value: Sequence[Any] | None) -> Cause:
+        """The reverse of `wire`; nothing reads as `NO_CAUSE`."""
+        if not value:
+            return NO_CAUSE
+        return Cause(value[0], value[1], value[2])
+
+
+NO_CAUSE: Final = Cause("")
+
+
+@dataclass(slots=True)
+class Message:
+    """One message, decoded as far as its header."""
+
+    kind: int
+    id: str
+    subject: str
+    """The method of a request or reply, the topic of a publication."""
+    sender: str
+    cause: Cause
+    raw_body: bytes
+    blobs: list[bytes] = field(default_factory=list)
+    received_s: float = 0.0
+
+    @property
+    def body(self) -> Body:
+        """The body, decoded anew at each call: take it once."""
+        return unpack(self.raw_body)
+
+    def frames(self) -> list[bytes]:
+        """The frames that go on the wire."""
+        header = pack([VERSION, self.kind, self.id, self.subject, self.sender, self.cause.wire()])
+        return [header, self.raw_body, *self.blobs]
+
+
+@dataclass(slots=True)
+class Publication:
+    """A message somebody published, as a subscriber's handler sees it."""
+
+    message: Message
+
+    @property
+    def topic(self) -> str:
+        return self.message.subject
+
+    @property
+    def body(self) -> Body:
+        return self.message.body
+
+    @property
+    def blobs(self) -> list[bytes]:
+        return self.message.blobs
+
+    @property
+    def received_s(self) -> float:
+        return self.message.received_s
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a request was answered with."""
+
+    body: Body
+    blobs: list[bytes]
+    id: str
+    received_s: float
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, as a serving actor's handler sees it. Answer it once: now, or at any later time."""
+
+    message: Message
+    answer: Callable[[int, bytes, Blobs], None]
+    answered: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def method(self) -> str:
+        return self.message.subject
+
+    @property
+    def sender(self) -> str:
+        return self.message.sender
+
+    @property
+    def cause(self) -> Cause:
+        return self.message.cause
+
+    @property
+    def body(self) -> Body:
+        return self.message.body
+
+    @property
+    def blobs(self) -> list[bytes]:
+        return self.message.blobs
+
+    @property
+    def received_s(self) -> float:
+        return self.message.received_s
+
+    def reply(self, body: Body = None, blobs: Blobs = ()) -> None:
+        """Answer with a body and blobs."""
+        self._answer(KIND_REPLY, pack(body), blobs)
+
+    def fail(self, code: str, message: str) -> None:
+        """Answer with an error: the requester's `request` raises `RequestFailed(code, message)`."""
+        self._answer(KIND_FAILURE, pack([code, message]), ())
+
+    def _answer(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+        if self.answered:
+            raise RuntimeError(f"request {self.id} ({self.method}) is answered already")
+        self.answered = True
+        self.answer(kind, raw_body, blobs)
+
+
+def pack(value: Body) -> bytes:
+    """Encode a body or a value."""
+    encoded: bytes = msgpack.packb(value, use_bin_type=True)
+    return encoded
+
+
+def unpack(raw: bytes) -> Body:
+    """Decode a body or a value. Raises `MalformedMessage` for bytes that are not MessagePack."""
+    try:
+        return msgpack.unpackb(raw, raw=False, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def parse(frames: Sequence[bytes], received_s: float) -> Message:
+    """Read a message from its frames. Raises `MalformedMessage`."""
+    if not 2 <= len(frames) <= FRAMES_MAX:
+        raise MalformedMessage(f"{len(frames)} frames")
+    header = unpack(frames[0])
+    if not isinstance(header, list) or len(header) != 6 or header[0] != VERSION:
+        raise MalformedMessage("not a header of this version")
+    _, kind, message_id, subject, sender, cause = header
+    if not (isinstance(message_id, str) and isinstance(subject, str) and isinstance(sender, str)):
+        raise MalformedMessage("header fields have the wrong types")
+    return Message(kind, message_id, subject, sender, Cause.from_wire(cause), frames[1], list(frames[2:]), received_s)

@@ -1,0 +1,1 @@
+"""etcd's data model: revisions, transactions, watch log, compaction, leases, durability."""

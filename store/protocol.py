@@ -1,0 +1,54 @@
+"""The store's interface as messages: what the API server (its only client) may ask, and what the store publishes.
+
+Names follow etcd's v3 API. Keys and values are bytes; the store never looks into a value. A *note* is a short text that
+travels with a write into its events (the id of the operation that caused it); it isn't stored in the history's values.
+
+Method TXN carries a batch of transactions, each atomic and with a revision of its own, carried out in order:
+
+    request body    [txn, ...]        blobs: the values of all puts, in order (successes before failures, per txn)
+    txn             [compares, success ops, failure ops, note]
+    compare         [key, target, operator, operand]   target: "mod" | "create" | "version" | "lease" | "value"
+                                                       operator: "=" | "!=" | "<" | ">"
+    op              ["put", key, lease id]  |  ["range", key, range_end, limit]  |  ["delete", key, range_end]
+    reply body      [[succeeded, revision, [op answer, ...]], ...]   blobs: the values of all key-values, in order
+    op answer       ["put"]  |  ["range", [kv, ...], more, count]  |  ["delete", deleted count]
+    kv              [key, create_revision, mod_revision, version, lease]
+
+A txn that changes nothing answers with the store's current revision. A reply is sent once everything it acknowledges is
+durable. RANGE, for reading at a revision:
+
+    request body    {"key":, "range_end":, "revision": 0 for now, "limit":}
+    reply body      [revision, [kv, ...], more, count]   blobs: values. Fails with "Compacted" or "FutureRevision".
+
+WATCH answers what happened since a revision; STATUS the revision, the compacted revision and sizes:
+
+    WATCH request   {"since": R}      reply: a publication's body and blobs: every event later than R, or as many as fit
+                                      ("through" then says how far it got); fails with "Compacted".
+    STATUS reply    {"revision":, "compacted":, "keys":, "bytes":, "incarnation":}
+    COMPACT request {"revision":}     reply: {}
+
+After each group commit, and every PROGRESS_S when idle, the store publishes on LOG_TOPIC:
+
+    body    [prev, [event, ...], through]     with prev, through as in `actors.apimachinery.stream`: no change of the
+                                              store lies in (prev, first event) nor in (last event, through]
+    event   [type, key, create_revision, mod_revision, version, lease, note, wall_s]   type 0: PUT, 1: DELETE
+    blobs   the value of each event, in order (empty for a DELETE)
+
+Events of one revision are never split over two publications.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TXN: Final = "txn"
+RANGE: Final = "range"
+WATCH: Final = "watch"
+STATUS: Final = "status"
+COMPACT: Final = "compact"
+
+LOG_TOPIC: Final = "store/log"
+PROGRESS_S: Final = 1.0
+
+PUT: Final = 0
+DELETE: Final = 1
