@@ -1,0 +1,346 @@
+"""Request/reply and publish/subscribe as every world has them; a transport only moves frames.
+
+*Requests* carry an id and are sent again, with the same id, until they are answered or their time is over: at intervals
+of an attempt's timeout, and at once when the target says that it has (re)started. A serving actor therefore sees a
+request at least once: while it is being handled, repeats only update where the answer goes; once answered, a small
+answer is kept for a while and sent again. What slips through (a restart in between) is made harmless by preconditions
+and ids in the request itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from broker.context import (
+    ATTEMPT_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+    Context,
+    PublicationHandler,
+    RequestFailed,
+    RequestHandler,
+    RequestTimeout,
+)
+from broker.faults import FaultPolicy
+from broker.message import (
+    KIND_FAILURE,
+    KIND_PUBLICATION,
+    KIND_REPLY,
+    KIND_REQUEST,
+    Blobs,
+    Body,
+    Cause,
+    MalformedMessage,
+    Message,
+    Publication,
+    Reply,
+    Request,
+    pack,
+    parse,
+)
+
+#: On this topic an actor that serves requests tells its name when it starts, so that waiting requests are sent again.
+HELLO_TOPIC: Final = "fabric/hello"
+#: When after its start an actor says so; repeated because subscriptions take a moment to arrive.
+HELLO_AFTER_S: Final = (0.0, 0.05, 0.2, 1.0)
+
+ANSWERS_KEPT_MAX: Final = 2048
+ANSWER_KEPT_BYTES_MAX: Final = 4096
+#: Each further attempt waits this much longer than the one before, up to the maximum.
+ATTEMPT_BACKOFF: Final = 1.5
+ATTEMPT_TIMEOUT_MAX_S: Final = 5.0
+
+Route = Any
+"""Where an answer goes: whatever the transport needs to know."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that has no answer yet."""
+
+    future: asyncio.Future[Reply]
+    target: str
+    frames: list[bytes]
+    deadline_s: float
+    attempt_timeout_s: float
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class _Served:
+    """A request that was delivered to a handler; `answer` is set when it is small and given."""
+
+    route: Route
+    answer: list[bytes] | None = None
+
+
+class FabricContext(Context):
+    """A context over some transport. Subclasses move frames and supply clocks."""
+
+    def __init__(
+        self,
+        name: str,
+        random: Random,
+        loop: asyncio.AbstractEventLoop,
+        on_crash: Callable[[BaseException], None],
+        faults: FaultPolicy | None = None,
+    ) -> None:
+        self.name = name
+        self.random = random
+        self.incarnation = f"{random.getrandbits(24):06x}"
+        self.faults = faults
+        self._loop = loop
+        self._on_crash = on_crash
+        self._fault_random = Random(random.getrandbits(64))  # noqa: S311 - faults need a seed, not secrecy
+        self._id_prefix = f"{name}.{self.incarnation}."
+        self._id_count = 0
+        self._waiting: dict[str, _Waiting] = {}
+        self._served: OrderedDict[str, _Served] = OrderedDict()
+        self._methods: dict[str, RequestHandler] = {}
+        self._topics: dict[str, PublicationHandler] = {}
+        self._after_drain: list[Callable[[], None]] = []
+        self._drain_scheduled = False
+        self._tasks: dict[asyncio.Task[None], None] = {}  # a dict, to end them in a fixed order
+        self.closed = False
+
+    # What a transport does.
+
+    @abstractmethod
+    def _send_request(self, target: str, frames: list[bytes]) -> None:
+        """Send a request to a named actor, or lose it; never block."""
+
+    @abstractmethod
+    def _send_answer(self, route: Route, frames: list[bytes]) -> None:
+        """Send an answer back along the route its request came by, or lose it."""
+
+    @abstractmethod
+    def _send_publication(self, topic: str, frames: list[bytes]) -> None:
+        """Send to all subscribers, or lose it."""
+
+    @abstractmethod
+    def _open_server(self) -> None:
+        """Start to accept requests. Called once, before the first."""
+
+    @abstractmethod
+    def _set_subscribed(self, topic: str, subscribed: bool) -> None:
+        """Begin or cease to receive a topic."""
+
+    # What an actor sees.
+
+    def next_id(self) -> str:
+        self._id_count += 1
+        return f"{self._id_prefix}{self._id_count}"
+
+    def new_uid(self) -> str:
+        bits = self.random.getrandbits(128)
+        bits = bits & ~(0xF << 76) | (4 << 76)
+        bits = bits & ~(0x3 << 62) | (2 << 62)
+        digits = f"{bits:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._loop.create_task(work, name=f"{self.name}/{name}")
+        self._tasks[task] = None
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None and not self.closed:
+            self._on_crash(error)
+
+    async def request(
+        self,
+        target: str,
+        method: str,
+        body: Body = None,
+        blobs: Blobs = (),
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        attempt_timeout_s: float = ATTEMPT_TIMEOUT_S,
+        request_id: str | None = None,
+    ) -> Reply:
+        request_id = request_id or self.next_id()
+        message = Message(KIND_REQUEST, request_id, method, self.name, self.cause, pack(body), list(blobs))
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if HELLO_TOPIC not in self._topics:
+            self.subscribe(HELLO_TOPIC, self._on_hello)
+        waiting = _Waiting(future, target, message.frames(), self._loop.time() + timeout_s, attempt_timeout_s)
+        self._waiting[request_id] = waiting
+        try:
+            self._attempt(request_id, waiting)
+            return await future
+        except RequestTimeout:
+            raise RequestTimeout(f"{target} did not answer {method} within {timeout_s:g} s") from None
+        finally:
+            del self._waiting[request_id]
+            if waiting.timer is not None:
+                waiting.timer.cancel()
+
+    def _attempt(self, request_id: str, waiting: _Waiting) -> None:
+        """Send the request (again), and see to it that it is looked at later."""
+        if waiting.future.done():
+            return
+        left_s = waiting.deadline_s - self._loop.time()
+        if left_s <= 0:
+            waiting.future.set_exception(RequestTimeout())
+            return
+        self._send_request(waiting.target, waiting.frames)
+        waiting.timer = self._loop.call_later(
+            min(waiting.attempt_timeout_s, left_s), self._attempt, request_id, waiting
+        )
+        waiting.attempt_timeout_s = min(waiting.attempt_timeout_s * ATTEMPT_BACKOFF, ATTEMPT_TIMEOUT_MAX_S)
+
+    def _on_hello(self, publication: Publication) -> None:
+        started = publication.body
+        for waiting in list(self._waiting.values()):
+            if waiting.target == started and not waiting.future.done():
+                self._send_request(waiting.target, waiting.frames)
+
+    def serve(self, method: str, handler: RequestHandler) -> None:
+        if not self._methods:
+            self._open_server()
+            for after_s in HELLO_AFTER_S:
+                self._loop.call_later(after_s, self._say_hello)
+        self._methods[method] = handler
+
+    def _say_hello(self) -> None:
+        if not self.closed:
+            self.publish(HELLO_TOPIC, self.name)
+
+    def publish(self, topic: str, body: Body = None, blobs: Blobs = ()) -> None:
+        message = Message(KIND_PUBLICATION, self.next_id(), topic, self.name, self.cause, pack(body), list(blobs))
+        self._send_publication(topic, message.frames())
+
+    def subscribe(self, topic: str, handler: PublicationHandler) -> None:
+        new = topic not in self._topics
+        self._topics[topic] = handler
+        if new:
+            self._set_subscribed(topic, True)
+
+    def unsubscribe(self, topic: str) -> None:
+        if self._topics.pop(topic, None) is not None:
+            self._set_subscribed(topic, False)
+
+    def after_drain(self, callback: Callable[[], None]) -> None:
+        self._after_drain.append(callback)
+        if not self._drain_scheduled:
+            self._drain_scheduled = True
+            self._loop.call_soon(self._drained)
+
+    def _drained(self) -> None:
+        self._drain_scheduled = False
+        callbacks, self._after_drain = self._after_drain, []
+        for callback in callbacks:
+            if self.closed:
+                return
+            self._guarded(callback)
+
+    # What a transport calls.
+
+    def _receive(self, frames: Sequence[bytes], route: Route) -> None:
+        """Handle one message that came in. Malformed ones are dropped: whoever sent them gets no answer."""
+        if self.closed:
+            return
+        try:
+            message = parse(frames, self.wall_s())
+        except MalformedMessage as error:
+            print(f"dropped a malformed message: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
+            return
+        if self.faults is None:
+            self._dispatch(message, route)
+            return
+        for delay_s in self.faults.fate(message.sender, self.name, message.kind, message.subject, self._fault_random):
+            if delay_s > 0:
+                self._loop.call_later(delay_s, self._dispatch, message, route)
+            else:
+                self._dispatch(message, route)
+
+    def _dispatch(self, message: Message, route: Route) -> None:
+        if self.closed:
+            return
+        if message.kind == KIND_PUBLICATION:
+            handler = self._topics.get(message.subject)
+            if handler is not None:
+                publication = Publication(message)
+                with self.acting_on(Cause(message.id, 0, message.received_s)):
+                    self._guarded(lambda: handler(publication))
+        elif message.kind == KIND_REQUEST:
+            self._on_request(message, route)
+        else:
+            self._on_answer(message)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Run a callback of the actor; an exception crashes the actor."""
+        try:
+            call()
+        except Exception as error:  # the supervisor decides what to do about any of them
+            self._on_crash(error)
+
+    def _on_answer(self, message: Message) -> None:
+        waiting = self._waiting.get(message.id)
+        if waiting is None or waiting.future.done():
+            return
+        if message.kind == KIND_REPLY:
+            waiting.future.set_result(Reply(message.body, message.blobs, message.id, message.received_s))
+        elif message.kind == KIND_FAILURE:
+            code, text = message.body
+            waiting.future.set_exception(RequestFailed(code, text))
+
+    def _on_request(self, message: Message, route: Route) -> None:
+        served = self._served.get(message.id)
+        if served is not None:
+            served.route = route
+            if served.answer is not None:
+                self._send_answer(route, served.answer)
+            return
+        handler = self._methods.get(message.subject)
+        served = _Served(route)
+
+        def answer(kind: int, raw_body: bytes, blobs: Blobs) -> None:
+            self._answer(message, served, kind, raw_body, blobs)
+
+        request = Request(message, answer)
+        if handler is None:
+            request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
+            return
+        self._served[message.id] = served
+        with self.acting_on(Cause(message.id, 0, message.received_s)):
+            try:
+                handler(request)
+            except Exception as error:  # one bad request must not take the actor down; its sender and the log get it
+                traceback.print_exc()
+                if not request.answered:
+                    request.fail("InternalError", f"{type(error).__name__}: {error}")
+
+    def _answer(self, message: Message, served: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+        if self.closed:
+            return
+        frames = Message(kind, message.id, message.subject, self.name, message.cause, raw_body, list(blobs)).frames()
+        self._send_answer(served.route, frames)
+        if len(raw_body) + sum(map(len, blobs)) <= ANSWER_KEPT_BYTES_MAX:
+            served.answer = frames
+            while len(self._served) > ANSWERS_KEPT_MAX:
+                oldest = next(iter(self._served))
+                if self._served[oldest].answer is None:
+                    self._served.move_to_end(oldest)  # still being handled: not to be forgotten
+                    break
+                del self._served[oldest]
+        else:
+            self._served.pop(message.id, None)
+
+    def close(self) -> None:
+        """End this incarnation: cancel its tasks, send and receive nothing any more."""
+        self.closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        for waiting in self._waiting.values():
+            if waiting.timer is not None:
+                waiting.timer.cancel()

@@ -1,0 +1,88 @@
+"""The production transport, between real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from broker.message import Request
+from broker.process import run_broker
+from broker.zeromq import Endpoints, ZeroMQContext
+
+
+def endpoints_in(directory: Path) -> Endpoints:
+    return Endpoints(f"ipc://{directory}/.pub", f"ipc://{directory}/.sub", lambda name: f"ipc://{directory}/{name}")
+
+
+def _fail(error: BaseException) -> None:
+    raise error
+
+
+def _broker(directory: Path) -> None:
+    endpoints = endpoints_in(directory)
+    run_broker(endpoints.publish, endpoints.subscribe, lambda: None)
+
+
+def _server(directory: Path) -> None:
+    async def serve() -> None:
+        ctx = ZeroMQContext("server", endpoints_in(directory), on_crash=_fail)
+
+        def echo(request: Request) -> None:
+            request.reply(request.body, request.blobs)
+            ctx.publish("heard", request.body)
+
+        ctx.serve("echo", echo)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    spawn = multiprocessing.get_context("spawn")
+    processes: list[multiprocessing.process.BaseProcess] = []
+
+    def start(main) -> multiprocessing.process.BaseProcess:
+        process = spawn.Process(target=main, args=(tmp_path,))
+        process.start()
+        processes.append(process)
+        return process
+
+    yield tmp_path, start
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def test_pipelined_requests_publications_and_a_killed_server(world) -> None:
+    directory, start = world
+    start(_broker)
+    server = start(_server)
+
+    async def client() -> None:
+        ctx = ZeroMQContext("client", endpoints_in(directory), on_crash=_fail)
+        heard: list[int] = []
+        ctx.subscribe("heard", lambda publication: heard.append(publication.body))
+        replies = await asyncio.gather(*(ctx.request("server", "echo", i, [b"x" * 1000]) for i in range(2000)))
+        assert [reply.body for reply in replies] == list(range(2000))
+        assert all(reply.blobs == [b"x" * 1000] for reply in replies)
+        for _ in range(100):
+            if heard and heard[-1] == 1999:
+                break
+            await ctx.request("server", "echo", 1999)
+            await asyncio.sleep(0.05)
+        assert heard[-1] == 1999
+
+        waiting = [asyncio.create_task(ctx.request("server", "echo", i)) for i in range(50)]
+        os.kill(server.pid, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        start(_server)
+        assert [reply.body for reply in await asyncio.gather(*waiting)] == list(range(50))
+        ctx.close()
+
+    asyncio.run(asyncio.wait_for(client(), 30))
