@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from actors.apimachinery.operation import (
     results_from_wire,
 )
 from actors.apimachinery.status import ApiError
+from actors.apimachinery.stream import HELLO_TOPIC
 from broker.context import REQUEST_TIMEOUT_S, Context
+from broker.message import Publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,18 @@ class Client:
     def __init__(self, ctx: Context, target: str = "apiserver") -> None:
         self.ctx = ctx
         self.target = target
+        self._on_server_start: list[Callable[[], None]] = []
+
+    def on_server_start(self, callback: Callable[[], None]) -> None:
+        """Call back whenever the API server says that it has (re)started."""
+        if not self._on_server_start:
+            self.ctx.subscribe(HELLO_TOPIC, self._server_started)
+        self._on_server_start.append(callback)
+
+    def _server_started(self, publication: Publication) -> None:
+        if publication.message.sender == self.target:
+            for callback in self._on_server_start:
+                callback()
 
     async def batch(self, operations: Sequence[Operation], *, timeout_s: float = REQUEST_TIMEOUT_S) -> list[Result]:
         """Carry out operations in order, in one message. Failures are in the results, not raised."""
