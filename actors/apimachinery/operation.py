@@ -147,7 +147,7 @@ def operations_from_wire(body: Any, blobs: Sequence[bytes]) -> list[Operation]:
                 raise ValueError("an operation's body is missing")
             content = unpack(blob)
         operations.append(
-            Operation(verb, resource, namespace, name, subresource, content, options, Cause.from_wire(cause))  # type: ignore[arg-type]
+            Operation(verb, resource, namespace, name, subresource, content, options, Cause.from_wire(cause))
         )
     return operations
 

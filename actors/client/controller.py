@@ -36,14 +36,17 @@ WRITES_A_BATCH_MAX: Final = 50
 RESYNC_S: Final = 600.0
 
 
+Objects = list[Object]
+
+
 class View(Protocol):
     """What a controller sees: the informers' caches, read only."""
 
     def get(self, resource: str, key: Key) -> Object | None: ...
 
-    def list(self, resource: str, namespace: str | None = None) -> list[Object]: ...
+    def list(self, resource: str, namespace: str | None = None) -> Objects: ...
 
-    def by_index(self, resource: str, index: str, value: str) -> list[Object]: ...
+    def by_index(self, resource: str, index: str, value: str) -> Objects: ...
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,11 @@ class InformerView:
     def get(self, resource: str, key: Key) -> Object | None:
         return self._informers.of(resource).get(key)
 
-    def list(self, resource: str, namespace: str | None = None) -> list[Object]:
+    def list(self, resource: str, namespace: str | None = None) -> Objects:
         informer = self._informers.of(resource)
         return informer.items() if namespace is None else informer.in_namespace(namespace)
 
-    def by_index(self, resource: str, index: str, value: str) -> list[Object]:
+    def by_index(self, resource: str, index: str, value: str) -> Objects:
         return self._informers.of(resource).by_index(index, value)
 
 

@@ -98,10 +98,7 @@ class EventRecorder:
             return
         identity = (*object_id, note.field_path, note.type, note.reason, message)
         recorded = self._recorded.get(identity)
-        if recorded is None:
-            operation = self._first(identity, note, message)
-        else:
-            operation = self._repeat(recorded, about, message)
+        operation = self._repeat(recorded, message) if recorded else self._first(identity, note, message)
         if len(self._outgoing) < BUFFER_MAX:
             self._outgoing.append(operation)
         if not self._sending:
@@ -153,7 +150,7 @@ class EventRecorder:
         }
         return Operation("create", RESOURCE, namespace, name, "", event, {}, self._cause())
 
-    def _repeat(self, recorded: _Recorded, about: Object, message: str) -> Operation:
+    def _repeat(self, recorded: _Recorded, message: str) -> Operation:
         recorded.count += 1
         patch = {
             "count": recorded.count,

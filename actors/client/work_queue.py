@@ -63,7 +63,7 @@ class WorkQueue:
     def failed(self, key: Key, cause: Cause) -> float:
         """The work on a key failed: it comes again after its backoff, which is returned (seconds)."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay_s = min(BACKOFF_BASE_S * 2 ** min(failures - 1, 20), BACKOFF_MAX_S)
+        delay_s: float = min(BACKOFF_BASE_S * 2.0 ** min(failures - 1, 20), BACKOFF_MAX_S)
         self._finish(key)
         self._add_later(key, cause, delay_s)
         return delay_s
