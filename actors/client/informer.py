@@ -1,9 +1,9 @@
 """Informers: a cache of one watch stream, exact by its chain of revisions.
 
 How it stays exact (the protocol is in `actors.apimachinery.stream`): subscribe to the stream's topic, list, ask for
-what happened since the list; from then on a publication that continues the chain is applied, one that shows a gap makes the
-informer ask for what it missed, and when that has left the server's window it lists again. Its `revision` never goes
-back, and its content is always the state of the collection at that revision.
+what happened since the list; from then on a publication that continues the chain is applied, one that shows a gap makes
+the informer ask for what it missed, and when that has left the server's window it lists again. Its `revision` never
+goes back, and its content is always the state of the collection at that revision.
 
 *Read your writes.* The answer to one's own write may be seen before the watch tells of it. `observe` puts it into the
 cache at once; it stays until the stream has passed its revision, and older events don't undo it. So a controller never
