@@ -49,6 +49,6 @@ def hops(body: Any) -> Iterator[Hop]:
     rows = [body] if body and isinstance(body[0], str) else body
     for row in rows:
         if row[0] == COMMIT and len(row) == 14:
-            yield Hop(*row[:6], *row[6:9], row[9], row[10], "", row[11], row[12], row[13])
+            yield Hop(*[*row[:11], "", *row[11:]])
         elif row[0] == RUNTIME and len(row) == 12:
-            yield Hop(*row[:6], row[6], "", "", row[7], row[8], row[9], 0, row[10], row[11])
+            yield Hop(*[*row[:7], "", "", *row[7:10], 0, *row[10:]])
