@@ -1,0 +1,18 @@
+"""Test settings: timing never decides, and PODCHAIN_LONG=1 runs many more examples."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+LONG = bool(os.environ.get("PODCHAIN_LONG"))
+
+settings.register_profile(
+    "podchain",
+    deadline=None,
+    max_examples=1000 if LONG else 50,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("podchain")
