@@ -4,8 +4,8 @@
     python bench/cluster.py --replicas 100 --pods 20 --json
 
 Every figure comes from a fresh cluster started by ``cli.py up`` in a temporary directory. The reference column is a
-real Kubernetes 1.20 control plane with etcd, its client rate limits lifted, and a light fake kubelet for ten nodes, measured
-on a machine of this size (two cores). CPU is what each process used meanwhile: where the time goes.
+real Kubernetes 1.20 control plane with etcd, its client rate limits lifted, and a light fake kubelet for ten nodes,
+measured on a machine of this size (two cores). CPU is what each process used meanwhile: where the time goes.
 """
 
 from __future__ import annotations
