@@ -1,0 +1,1 @@
+"""Whole clusters in the simulated world, and the oracles that watch them."""
