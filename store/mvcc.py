@@ -29,11 +29,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from store.comparison import NO_KEY, satisfies
 from store.errors import Compacted, FutureRevision, KeyNotFound
 from store.key_index import KeyIndex
 from store.key_value import KeyValue, mod_revision_of
 from store.lease import LeaseRecord, Lessor
 from store.ordering import order_and_filter
+from store.publication import piece_end
 from store.transaction import (
     FROM_KEY,
     Answer,
@@ -51,7 +53,6 @@ from store.transaction import (
 )
 
 _PUT_DONE = PutAnswer()
-_NO_KEY = KeyValue(b"", 0, 0, 0, 0, b"")
 
 
 class _Decided(NamedTuple):
@@ -109,14 +110,7 @@ class Mvcc:
             raise Compacted
         events = self._events
         start = bisect_right(events, revision, key=mod_revision_of)
-        if events_max is None or len(events) - start <= events_max:
-            return events[start:]
-        end = bisect_right(events, events[start + events_max - 1].mod_revision, lo=start, key=mod_revision_of)
-        if end - start > events_max:
-            end = bisect_left(events, events[end - 1].mod_revision, lo=start, key=mod_revision_of)
-            if end == start:
-                end = bisect_right(events, events[start].mod_revision, lo=start, key=mod_revision_of)
-        return events[start:end]
+        return events[start:] if events_max is None else events[start : piece_end(events, start, events_max)]
 
     def hash_at(self, revision: int = 0) -> int:
         """32 bits that two stores agree on when they show the same at a revision (0: now)."""
@@ -253,11 +247,11 @@ class Mvcc:
 
     def _holds(self, compare: Compare) -> bool:
         if not compare.range_end:
-            return _compare(self._live.get(compare.key, _NO_KEY), compare)
+            return satisfies(self._live.get(compare.key, NO_KEY), compare)
         kvs, count = self._select(compare.key, compare.range_end, 0, 0)
         if not count:
-            return _compare(_NO_KEY, compare)
-        return all(_compare(kv, compare) for kv in kvs)
+            return satisfies(NO_KEY, compare)
+        return all(satisfies(kv, compare) for kv in kvs)
 
     def _check(self, decided: _Decided) -> None:
         """Refuse what would fail half way."""
@@ -409,28 +403,3 @@ class Mvcc:
         if place < 0 or history[place].is_tombstone:
             return None
         return history[place]
-
-
-def _compare(kv: KeyValue, compare: Compare) -> bool:
-    """Whether one key-value satisfies a compare; `_NO_KEY` stands for a key that isn't there."""
-    target, operator, operand = compare.target, compare.operator, compare.operand
-    actual: int | bytes
-    if target == "mod":
-        actual = kv.mod_revision
-    elif target == "create":
-        actual = kv.create_revision
-    elif target == "version":
-        actual = kv.version
-    elif target == "lease":
-        actual = kv.lease
-    elif kv is _NO_KEY:
-        return False
-    else:
-        actual = kv.value
-    if operator == "=":
-        return actual == operand
-    if operator == "!=":
-        return actual != operand
-    if operator == "<":
-        return actual < operand  # type: ignore[operator]
-    return actual > operand  # type: ignore[operator]

@@ -35,6 +35,33 @@ After each group commit, and every PROGRESS_S when idle, the store publishes on 
     blobs   the value of each event, in order (empty for a DELETE)
 
 Events of one revision are never split over two publications.
+
+Further forms, for all of etcd's model. Whoever doesn't use them need not know them:
+
+    compare         [key, target, operator, operand, range_end]     must hold for every key of the range
+    op              ["put", key, lease id, {"prev_kv", "ignore_value", "ignore_lease": bools}]
+                    ["range", key, range_end, limit, {"revision", "sort_order", "sort_target", "keys_only",
+                    "count_only", "min_mod_revision", ...}]         names as in `store.transaction.Range`
+                    ["delete", key, range_end, prev_kv]  |  ["txn", compares, success ops, failure ops]
+    op answer       ["put", kv or None] with prev_kv  |  ["delete", deleted count, [kv, ...]] with prev_kv
+                    ["txn", succeeded, revision, [op answer, ...]]
+    txn's answer    [None, revision, [code, message]] when it was refused by the state it met ("LeaseNotFound",
+                    "Compacted", "FutureRevision", or "InvalidArgument" for a missing key with an ignore flag): it
+                    changed nothing, the others of its batch are carried out
+    RANGE request   also takes the names of a range op's mapping
+
+A TXN request that is malformed anywhere fails whole with "InvalidArgument" and changes nothing. Repeats of a request id
+are answered as the first was, without being carried out again, as long as the same store process remembers it.
+
+    LEASE_GRANT     {"id": (0: choose one), "ttl_s":}       reply: {"id":, "ttl_s":}
+    LEASE_REVOKE    {"id":}                                 reply: {"revision":}, its keys are deleted at that revision
+    LEASE_KEEPALIVE {"id":}                                 reply: {"ttl_s":}
+    LEASE_TTL       {"id":}     reply: {"ttl_s": left (whole seconds), "granted_ttl_s":, "keys": [key, ...]}
+    LEASES          None                                    reply: {"ids": [id, ...]}
+    HASH            {"revision": 0 for now}                 reply: {"hash":, "revision":}
+
+A lease that nobody keeps alive expires: its keys are deleted in one transaction, whose events have the note
+"lease ID expired" with the lease's id in hexadecimal (`LEASE_EXPIRED_NOTE`).
 """
 
 from __future__ import annotations
@@ -46,9 +73,17 @@ RANGE: Final = "range"
 WATCH: Final = "watch"
 STATUS: Final = "status"
 COMPACT: Final = "compact"
+LEASE_GRANT: Final = "lease-grant"
+LEASE_REVOKE: Final = "lease-revoke"
+LEASE_KEEPALIVE: Final = "lease-keepalive"
+LEASE_TTL: Final = "lease-ttl"
+LEASES: Final = "leases"
+HASH: Final = "hash"
 
 LOG_TOPIC: Final = "store/log"
 PROGRESS_S: Final = 1.0
+#: Filled in with the id: the note of the events that an expired lease causes.
+LEASE_EXPIRED_NOTE: Final = "lease {:x} expired"
 
 PUT: Final = 0
 DELETE: Final = 1

@@ -1,0 +1,354 @@
+"""The store actor: the protocol of `store.protocol` around the data model (`store.mvcc`) and a log (`store.log`).
+
+Writes are committed in groups. A handler only checks a request and puts it on the pending batch; once every message
+that is waiting was handled, the batch is applied in order, the log takes all of its changes in one commit, and only
+then are the requests answered and the changes published. Under load the groups grow by themselves, because messages
+pile up while the disk syncs.
+
+Reads (RANGE, WATCH, STATUS) are answered at once from committed state: nothing is applied outside a commit, so what a
+reader sees is durable. If the log fails, the actor crashes rather than go on with a state the disk may not have; its
+requesters repeat themselves to the next incarnation, and every write of theirs carries a precondition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker.context import Context
+from broker.message import MalformedMessage, Request
+from store import protocol
+from store.answered import AnsweredRequests
+from store.errors import FutureRevision, LeaseTTLTooLarge, StoreError
+from store.key_value import KeyValue
+from store.lease import LeaseRecord
+from store.log import Log
+from store.mvcc import Mvcc
+from store.publication import piece_end
+from store.transaction import Txn, check_txn
+from store.wire import InvalidRequest, log_body, range_answer, read_integers, read_range, read_txns, txn_answer
+
+#: A publication or an answer to WATCH has no more events, except when one revision alone has more.
+PUBLISHED_EVENTS_MAX: Final = 2000
+#: Revisions that stay readable before automatic compaction gives them up.
+HISTORY_REVISIONS: Final = 50_000
+#: Compaction also sets in when the watch log's keys and values are larger than this.
+HISTORY_BYTES: Final = 128 * 1024 * 1024
+#: How often leases are looked at (etcd: every half second) and compaction is considered.
+LEASE_CHECK_S: Final = 0.5
+COMPACTION_CHECK_S: Final = 5.0
+#: Compaction frees so many changes, then lets requests through for so long.
+PURGE_EVENTS: Final = 1000
+PURGE_PAUSE_S: Final = 0.01
+
+#: Compaction waits until so-and-so large a part (a tenth) of the history can go: a sync is not worth a few revisions.
+COMPACTION_STEPS: Final = 10
+
+_LEASE_ID_BOUND: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """How much history automatic compaction leaves."""
+
+    revisions: int = HISTORY_REVISIONS
+    bytes: int = HISTORY_BYTES
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A write that waits for the commit."""
+
+    request: Request | None
+    apply: Callable[[], tuple[Any, list[bytes]]]
+    """Changes the data model; answers the reply's body and blobs. Raises `StoreError` when refused."""
+
+
+async def run(ctx: Context, log: Log, history: HistoryLimits = HistoryLimits()) -> None:
+    """Serve the store until the actor is stopped. Raises `LogError` when the log can't be read or written."""
+    store = StoreActor(ctx, log)
+    store.start()
+    ctx.spawn(store.expire_leases(), "leases")
+    ctx.spawn(store.compact_automatically(history), "compaction")
+    await store.publish_progress()
+
+
+class StoreActor:
+    """State of one incarnation."""
+
+    def __init__(self, ctx: Context, log: Log) -> None:
+        self._ctx = ctx
+        self._log = log
+        self._mvcc = Mvcc()
+        self._pending: list[_Pending] = []
+        self._in_flight: set[str] = set()
+        self._answered = AnsweredRequests()
+        self._lease_records: list[LeaseRecord] = []
+        self._published_s = 0.0
+
+    def start(self) -> None:
+        """Load the log, serve every method, and tell subscribers where the store is."""
+        content = self._log.load()
+        self._mvcc.restore(content.changes, content.leases, content.compacted_revision, self._ctx.monotonic_s())
+        handlers: dict[str, Callable[[Request], None]] = {
+            protocol.TXN: self._on_txn,
+            protocol.RANGE: self._reading(self._range),
+            protocol.WATCH: self._reading(self._watch),
+            protocol.STATUS: self._reading(self._status),
+            protocol.HASH: self._reading(self._hash),
+            protocol.LEASE_TTL: self._reading(self._lease_ttl),
+            protocol.LEASES: self._reading(lambda _: ({"ids": self._mvcc.lessor.ids()}, [])),
+            protocol.LEASE_KEEPALIVE: self._reading(self._lease_keepalive),
+            protocol.COMPACT: self._reading(self._compact),
+            protocol.LEASE_GRANT: self._writing(self._lease_grant),
+            protocol.LEASE_REVOKE: self._writing(self._lease_revoke),
+        }
+        for method, handler in handlers.items():
+            self._ctx.serve(method, handler)
+        self._publish([], self._mvcc.revision)
+
+    # -- writes
+
+    def _on_txn(self, request: Request) -> None:
+        if self._is_repeat(request):
+            return
+        try:
+            txns = read_txns(_body_of(request), request.blobs)
+            for txn, _ in txns:
+                check_txn(txn)
+        except StoreError as error:
+            request.fail(error.code, str(error))
+            return
+        self._await_commit(_Pending(request, lambda: self._apply_txns(txns)))
+
+    def _apply_txns(self, txns: list[tuple[Txn, str]]) -> tuple[Any, list[bytes]]:
+        body: list[Any] = []
+        blobs: list[bytes] = []
+        wall_s = self._ctx.wall_s()
+        for txn, note in txns:
+            try:
+                answer = self._mvcc.txn(txn, note, wall_s)
+            except StoreError as error:
+                body.append([None, self._mvcc.revision, [error.code, str(error)]])
+            else:
+                body.append(txn_answer(answer, txn, blobs))
+        return body, blobs
+
+    def _lease_grant(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
+        lease_id, ttl_s = read_integers(body, "id", "ttl_s")
+        if not -_LEASE_ID_BOUND < lease_id < _LEASE_ID_BOUND:
+            raise InvalidRequest("a lease id has 64 bits")
+        if ttl_s >= _LEASE_ID_BOUND:
+            raise LeaseTTLTooLarge
+
+        def apply() -> tuple[Any, list[bytes]]:
+            chosen = lease_id
+            while chosen == 0 or (not lease_id and chosen in self._mvcc.lessor):
+                chosen = self._ctx.random.getrandbits(63)
+            record = self._mvcc.grant(chosen, ttl_s, self._ctx.monotonic_s())
+            self._lease_records.append(record)
+            return {"id": record.id, "ttl_s": record.ttl_s}, []
+
+        return apply
+
+    def _lease_revoke(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
+        (lease_id,) = read_integers(body, "id")
+        return lambda: self._apply_revoke(lease_id, "")
+
+    def _apply_revoke(self, lease_id: int, note: str) -> tuple[Any, list[bytes]]:
+        self._lease_records.append(self._mvcc.revoke(lease_id, note, self._ctx.wall_s()))
+        return {"revision": self._mvcc.revision}, []
+
+    def _writing(self, prepare: Callable[[Any], Callable[[], tuple[Any, list[bytes]]]]) -> Callable[[Request], None]:
+        """The handler of a method that changes something: checked now, carried out at the commit."""
+
+        def handle(request: Request) -> None:
+            if self._is_repeat(request):
+                return
+            try:
+                apply = prepare(_body_of(request))
+            except StoreError as error:
+                request.fail(error.code, str(error))
+                return
+            self._await_commit(_Pending(request, apply))
+
+        return handle
+
+    def _is_repeat(self, request: Request) -> bool:
+        """Whether this request was delivered before; then it is answered, or will be when the first is."""
+        answered = self._answered.get(request.id)
+        if answered is not None:
+            request.reply(*answered)
+            return True
+        return request.id in self._in_flight
+
+    def _await_commit(self, pending: _Pending) -> None:
+        if not self._pending:
+            self._ctx.after_drain(self._commit)
+        self._pending.append(pending)
+        if pending.request is not None:
+            self._in_flight.add(pending.request.id)
+
+    def _commit(self) -> None:
+        """Apply the batch, make it durable, answer it, publish it: in this order."""
+        pending, self._pending = self._pending, []
+        before = self._mvcc.revision
+        outcomes: list[tuple[Any, list[bytes]] | StoreError] = []
+        for write in pending:
+            try:
+                outcomes.append(write.apply())
+            except StoreError as error:
+                outcomes.append(error)
+        changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
+        leases, self._lease_records = self._lease_records, []
+        if changes or leases:
+            self._log.append(changes, leases)
+        for write, outcome in zip(pending, outcomes, strict=True):
+            if write.request is not None:
+                self._answer(write.request, outcome)
+        if changes:
+            self._publish(changes, before)
+
+    def _answer(self, request: Request, outcome: tuple[Any, list[bytes]] | StoreError) -> None:
+        self._in_flight.discard(request.id)
+        if isinstance(outcome, StoreError):
+            request.fail(outcome.code, str(outcome))
+            return
+        body, blobs = outcome
+        self._answered.add(request.id, body, blobs)
+        request.reply(body, blobs)
+
+    # -- publications
+
+    def _publish(self, changes: list[KeyValue], prev: int) -> None:
+        """Publish changes that follow `prev`, in pieces that never split a revision; a progress mark if none."""
+        start = 0
+        while True:
+            end = piece_end(changes, start, PUBLISHED_EVENTS_MAX)
+            piece = changes[start:end]
+            through = piece[-1].mod_revision if piece else prev
+            self._ctx.publish(protocol.LOG_TOPIC, log_body(prev, piece, through), [kv.value for kv in piece])
+            prev = through
+            start = end
+            if start >= len(changes):
+                break
+        self._published_s = self._ctx.monotonic_s()
+
+    async def publish_progress(self) -> None:
+        """Publish a progress mark whenever nothing was published for `PROGRESS_S`, for ever."""
+        while True:
+            idle_s = self._ctx.monotonic_s() - self._published_s
+            if idle_s >= protocol.PROGRESS_S:
+                self._publish([], self._mvcc.revision)
+                idle_s = 0.0
+            await self._ctx.sleep(protocol.PROGRESS_S - idle_s)
+
+    # -- reads
+
+    def _reading(self, answer: Callable[[Any], tuple[Any, list[bytes]]]) -> Callable[[Request], None]:
+        """The handler of a method that is answered at once."""
+
+        def handle(request: Request) -> None:
+            try:
+                body, blobs = answer(_body_of(request))
+            except StoreError as error:
+                request.fail(error.code, str(error))
+            else:
+                request.reply(body, blobs)
+
+        return handle
+
+    def _range(self, body: Any) -> tuple[Any, list[bytes]]:
+        answer = self._mvcc.range(read_range(body))
+        return [answer.revision, *range_answer(answer)], [kv.value for kv in answer.kvs]
+
+    def _watch(self, body: Any) -> tuple[Any, list[bytes]]:
+        (since,) = read_integers(body, "since")
+        revision = self._mvcc.revision
+        if since > revision:
+            raise FutureRevision
+        changes = self._mvcc.events_since(since, PUBLISHED_EVENTS_MAX)
+        through = changes[-1].mod_revision if changes else revision
+        return log_body(since, changes, through), [kv.value for kv in changes]
+
+    def _status(self, _: Any) -> tuple[Any, list[bytes]]:
+        mvcc = self._mvcc
+        return {
+            "revision": mvcc.revision,
+            "compacted": max(mvcc.compacted_revision, 0),
+            "keys": len(mvcc),
+            "bytes": mvcc.live_bytes,
+            "history_bytes": mvcc.history_bytes,
+            "log_bytes": self._log.size_bytes(),
+            "leases": len(mvcc.lessor),
+            "incarnation": self._ctx.incarnation,
+        }, []
+
+    def _hash(self, body: Any) -> tuple[Any, list[bytes]]:
+        (revision,) = read_integers(body, "revision")
+        return {"hash": self._mvcc.hash_at(revision), "revision": self._mvcc.revision}, []
+
+    def _lease_ttl(self, body: Any) -> tuple[Any, list[bytes]]:
+        (lease_id,) = read_integers(body, "id")
+        lease = self._mvcc.lessor.get(lease_id)
+        left_s = max(0, int(lease.expires_s - self._ctx.monotonic_s()))
+        return {"ttl_s": left_s, "granted_ttl_s": lease.ttl_s, "keys": sorted(lease.keys)}, []
+
+    def _lease_keepalive(self, body: Any) -> tuple[Any, list[bytes]]:
+        (lease_id,) = read_integers(body, "id")
+        return {"ttl_s": self._mvcc.lessor.keep_alive(lease_id, self._ctx.monotonic_s())}, []
+
+    # -- leases and compaction
+
+    async def expire_leases(self) -> None:
+        """Revoke leases whose time is over, for ever."""
+        while True:
+            await self._ctx.sleep(LEASE_CHECK_S)
+            for lease_id in self._mvcc.lessor.expired(self._ctx.monotonic_s()):
+                self._await_commit(_Pending(None, self._expiry_of(lease_id)))
+
+    def _expiry_of(self, lease_id: int) -> Callable[[], tuple[Any, list[bytes]]]:
+        note = protocol.LEASE_EXPIRED_NOTE.format(lease_id)
+
+        def apply() -> tuple[Any, list[bytes]]:
+            if self._mvcc.lessor.get(lease_id).expires_s > self._ctx.monotonic_s():
+                return None, []  # kept alive after it was found expired
+            return self._apply_revoke(lease_id, note)
+
+        return apply
+
+    def _compact(self, body: Any) -> tuple[Any, list[bytes]]:
+        (revision,) = read_integers(body, "revision")
+        self._mvcc.compact(revision)
+        self._log.compact(revision, ())
+        self._ctx.spawn(self._purge(), "purge")
+        return {}, []
+
+    async def compact_automatically(self, history: HistoryLimits) -> None:
+        """Keep the history within its limits, for ever; begins by freeing what a crash left of a compaction."""
+        while True:
+            await self._purge()
+            await self._ctx.sleep(COMPACTION_CHECK_S)
+            revision = self._mvcc.revision
+            target = revision - history.revisions
+            if self._mvcc.history_bytes > history.bytes:
+                target = max(target, (revision + max(self._mvcc.compacted_revision, 0)) // 2)
+            step = max(1, history.revisions // COMPACTION_STEPS)
+            if target >= max(self._mvcc.compacted_revision, 0) + step:
+                self._mvcc.compact(target)
+
+    async def _purge(self) -> None:
+        """Free what was compacted, in steps between which requests are served."""
+        while self._mvcc.purge_pending:
+            revision = self._mvcc.compacted_revision
+            self._log.compact(revision, self._mvcc.purge(PURGE_EVENTS))
+            await self._ctx.sleep(PURGE_PAUSE_S)
+
+
+def _body_of(request: Request) -> Any:
+    """The request's body; a body that can't be decoded is refused like any other bad request."""
+    try:
+        return request.body
+    except (MalformedMessage, TypeError) as error:  # TypeError: a mapping with keys that can't be keys
+        raise InvalidRequest(f"the body is not MessagePack: {error}") from error
