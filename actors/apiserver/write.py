@@ -1,0 +1,210 @@
+"""A write on its way: planned from what is known, committed if the store still has that, planned again if not.
+
+What a write would do is a pure function of the states of the keys it looks at (its `Plan`). It is computed from what
+the server knows already. The store's transaction checks that the knowledge was true; when it wasn't, its answer has the
+states as they are, and the plan is made again. A plan to refuse, or to write nothing, can't be checked that way: unless
+the states are certain, they are read from the store first. So what a client is told never rests on a stale cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from actors.apimachinery.operation import Object, Operation
+from actors.apimachinery.status import ApiError, conflict, internal_error, status_failure
+from actors.apiserver.committer import Committer, Txn, TxnAnswer, read_op
+from actors.apiserver.entry import Entry
+from actors.apiserver.storage_key import store_key
+from actors.apiserver.watch_cache import WatchCache
+from broker.context import RequestError, RequestTimeout
+
+#: A write that keeps losing against others gives up with a conflict.
+ATTEMPTS_MAX: Final = 32
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The answer to one operation, as it goes on the wire."""
+
+    code: int
+    revision: int = 0
+    blobs: Sequence[bytes] = ()
+    revisions: Sequence[int] = ()
+    status: Object | None = None
+    extra: dict[str, Any] | None = None
+
+    @staticmethod
+    def of_error(error: ApiError, revision: int = 0) -> Outcome:
+        """A refusal."""
+        return Outcome(error.code, revision, status=error.status)
+
+
+class Target(NamedTuple):
+    """A key that a write looks at."""
+
+    key: bytes
+    collection: str
+    path: str
+
+    @staticmethod
+    def of(collection: str, path: str) -> Target:
+        return Target(store_key(collection, path), collection, path)
+
+
+@dataclass(slots=True)
+class Commit:
+    """Planned: write (or, with no blob, delete) the first target."""
+
+    blob: bytes | None
+    code: int = 200
+    answer: bytes | None = None
+    """What the answer shows, when it isn't what is written (a Scale, the last state of what is deleted)."""
+    object: Object | None = None
+    """What `blob` decodes to, the server's own from now on; saves decoding it."""
+    extra: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """Planned: nothing to write."""
+
+    outcome: Outcome
+
+
+Plan = Commit | Answer
+
+
+@dataclass(slots=True)
+class Write:
+    """One operation that may write one object."""
+
+    operation: Operation
+    id: str
+    targets: list[Target]
+    """The object's key, then whatever else the plan looks at; `plan` is given the states in the same order."""
+    plan: Callable[[Sequence[Entry]], Plan]
+    done: Callable[[Outcome], None]
+    watched_by: list[str] = field(default_factory=list)
+    """What of each further target must still be as it was: ``mod`` (any change counts), ``create`` (a new object)."""
+    committed: Callable[[int, str], None] | None = None
+    """Told revision and path of what was written."""
+    otherwise: Callable[[ApiError], Write | None] | None = None
+    """What to try instead of failing."""
+    dry_run: bool = False
+    attempts: int = 0
+
+
+class Writer:
+    """Carries out writes."""
+
+    def __init__(self, cache: WatchCache, committer: Committer) -> None:
+        self._cache = cache
+        self._committer = committer
+
+    def start(self, write: Write) -> None:
+        """Plan from what is known and go on from there."""
+        states = [self._cache.latest(*target) for target in write.targets]
+        self._step(write, states, certain=False)
+
+    def _step(self, write: Write, states: Sequence[Entry], *, certain: bool) -> None:
+        try:
+            plan = write.plan(states)
+        except ApiError as error:
+            if certain:
+                self._refuse(write, error)
+            else:
+                self._look(write)
+            return
+        if isinstance(plan, Commit) and not write.dry_run:
+            self._commit(write, plan, states)
+        elif not certain:
+            self._look(write)
+        elif isinstance(plan, Commit):
+            self._finish(write, plan, states[0].revision)
+        else:
+            write.done(plan.outcome)
+
+    def _refuse(self, write: Write, error: ApiError) -> None:
+        instead = write.otherwise(error) if write.otherwise is not None else None
+        if instead is not None:
+            self.start(instead)
+        else:
+            write.done(Outcome.of_error(error, self._cache.revision))
+
+    def _look(self, write: Write) -> None:
+        """Read the targets' states from the store."""
+
+        def answered(answer: TxnAnswer | RequestError) -> None:
+            if isinstance(answer, TxnAnswer):
+                self._learn(write, answer)
+                self._step(write, answer.entries, certain=True)
+            else:
+                write.done(_unreachable(answer))
+
+        self._committer.submit(Txn([], [read_op(target.key) for target in write.targets], [], [], write.id, answered))
+
+    def _learn(self, write: Write, answer: TxnAnswer) -> None:
+        for target, entry in zip(write.targets, answer.entries, strict=True):
+            self._cache.remember(target.key, entry)
+
+    def _commit(self, write: Write, plan: Commit, states: Sequence[Entry]) -> None:
+        target = write.targets[0]
+        compares = [[target.key, "mod", "=", states[0].revision if states[0].exists else 0]]
+        for other, aspect, state in zip(write.targets[1:], write.watched_by, states[1:], strict=True):
+            seen = state.revision if aspect == "mod" else state.create_revision
+            compares.append([other.key, aspect, "=", seen if state.exists else 0])
+        if plan.blob is None:
+            success, blobs = ["delete", target.key, b""], []
+        else:
+            success, blobs = ["put", target.key, 0], [plan.blob]
+
+        def answered(answer: TxnAnswer | RequestError) -> None:
+            if isinstance(answer, TxnAnswer):
+                self._answered(write, plan, states, answer)
+            else:
+                write.done(_unreachable(answer))
+
+        failure = [read_op(each.key) for each in write.targets]
+        self._committer.submit(Txn(compares, [success], failure, blobs, write.id, answered))
+
+    def _answered(self, write: Write, plan: Commit, states: Sequence[Entry], answer: TxnAnswer) -> None:
+        if answer.succeeded:
+            self._committed(write, plan, states[0], answer.revision)
+            return
+        self._learn(write, answer)
+        current = answer.entries[0]
+        if plan.blob is not None and current.blob == plan.blob and current.revision != states[0].revision:
+            # The very bytes are there: the transaction was carried out before, and its answer got lost.
+            self._finish(write, plan, current.revision)
+            return
+        write.attempts += 1
+        if write.attempts >= ATTEMPTS_MAX:
+            _, _, plural = write.operation.resource.rpartition("/")
+            write.done(Outcome.of_error(conflict(plural, "", write.operation.name), answer.revision))
+            return
+        self._step(write, answer.entries, certain=True)
+
+    def _committed(self, write: Write, plan: Commit, before: Entry, revision: int) -> None:
+        target = write.targets[0]
+        obj = plan.object
+        if obj is not None:
+            obj["metadata"]["resourceVersion"] = str(revision)
+        created = before.create_revision if before.exists else revision
+        self._cache.remember(target.key, Entry(plan.blob, revision, created if plan.blob is not None else 0, obj))
+        if write.committed is not None:
+            write.committed(revision, target.path)
+        self._finish(write, plan, revision)
+
+    def _finish(self, write: Write, plan: Commit, revision: int) -> None:
+        shown = plan.answer if plan.answer is not None else plan.blob
+        blobs = [shown] if shown is not None else []
+        write.done(Outcome(plan.code, revision, blobs, [revision] * len(blobs), None, plan.extra))
+
+
+def _unreachable(error: RequestError) -> Outcome:
+    """The store did not answer: whether the write was carried out is unknown."""
+    if isinstance(error, RequestTimeout):
+        return Outcome(504, status=status_failure(504, "Timeout", "Timeout: request did not complete within its time"))
+    return Outcome.of_error(internal_error(str(error)))
