@@ -1,0 +1,1 @@
+"""The scheduler's plugins: pure filters and scores, each named as in Kubernetes."""
