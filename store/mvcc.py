@@ -125,8 +125,12 @@ class Mvcc:
     # -- writing
 
     def put(self, op: Put, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
-        """A put on its own: raises as `txn` does."""
-        return self.txn(Txn((), (op,)), note, wall_s)
+        """A put on its own: raises as `txn` does, but looks at the lease before the key, as etcd does."""
+        txn = Txn((), (op,))
+        check_txn(txn)
+        if op.lease:
+            self.lessor.get(op.lease)
+        return self.txn(txn, note, wall_s)
 
     def delete_range(self, op: DeleteRange, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
         """A delete on its own."""
@@ -285,7 +289,7 @@ class Mvcc:
                 answers.append(self._range(op))
             elif isinstance(op, _Decided):
                 inner = self._apply(op)
-                answers.append(TxnAnswer(op.succeeded, self._revision_now(), inner))
+                answers.append(TxnAnswer(op.succeeded, 0, inner))
         return answers
 
     def _finish(self) -> None:

@@ -117,6 +117,7 @@ class TxnAnswer(NamedTuple):
 
     succeeded: bool
     revision: int
+    """The store's revision after it; 0 in the answer of a nested one, as etcd has it."""
     answers: Sequence[Answer]
 
 

@@ -275,7 +275,11 @@ class Naive:
             gone = [
                 key
                 for key in state
-                if (key == op.key if not op.range_end else key >= op.key and (op.range_end == b"\0" or key < op.range_end))
+                if (
+                    key == op.key
+                    if not op.range_end
+                    else key >= op.key and (op.range_end == b"\0" or key < op.range_end)
+                )
             ]
             if not gone:
                 return
