@@ -24,7 +24,7 @@ from actors.client.client import Client
 from actors.client.decision import Decision
 from actors.client.events import EventRecorder
 from actors.client.informer import IndexFunction, InformerSet
-from actors.client.work_queue import WorkQueue
+from actors.client.rounds import Rounds, Taken
 from broker.context import Context, RequestError
 from broker.message import Cause
 
@@ -116,10 +116,8 @@ class ControllerLoop:
         self._recorder = EventRecorder(self._client, controller.name)
         self._informers = InformerSet(self._client)
         self._view = InformerView(self._informers)
-        self._queue = WorkQueue(self._on_ready)
-        self._round_set = False
-        self._started = False
-        self._primary = controller.triggers[0].resource
+        self._rounds = Rounds(ctx, KEYS_A_ROUND_MAX, self._decide)
+        self._queue = self._rounds.queue
 
     async def run(self) -> None:
         """Work for ever."""
@@ -129,8 +127,7 @@ class ControllerLoop:
                 informer.add_index(name, function)
             informer.on_event(self._enqueuer(trigger))
         await self._informers.start()
-        self._started = True
-        self._on_ready()
+        self._rounds.start()
         while True:
             await self._ctx.sleep(RESYNC_S * (1 + self._ctx.random.random()))
             self._resync()
@@ -152,17 +149,11 @@ class ControllerLoop:
 
         return enqueue
 
-    def _on_ready(self) -> None:
-        if self._started and not self._round_set:
-            self._round_set = True
-            self._ctx.after_drain(self._round)
-
-    def _round(self) -> None:
+    def _decide(self, taken: Taken) -> None:
         """Decide the keys that are ready, and send off what they want written."""
-        self._round_set = False
         now_s = self._ctx.wall_s()
         decided: list[tuple[Key, Cause, Decision]] = []
-        for key, cause in self._queue.take(KEYS_A_ROUND_MAX):
+        for key, cause in taken:
             decision = self._controller.reconcile(key, self._view, now_s)
             if decision.writes:
                 decided.append((key, cause, decision))
@@ -170,8 +161,6 @@ class ControllerLoop:
                 self._finish(key, cause, decision)
         if decided:
             self._ctx.spawn(self._carry_out(decided), "writes")
-        if len(self._queue):
-            self._on_ready()
 
     def _finish(self, key: Key, cause: Cause, decision: Decision) -> None:
         """All of a decision is done: events tell of it, and the key rests."""

@@ -1,0 +1,119 @@
+"""The namespace controller's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from actors.apimachinery.meta import Key, is_being_deleted
+from actors.apimachinery.operation import Object, Operation, Result
+from actors.client.client import Client
+from actors.client.controller import observe_results
+from actors.client.informer import InformerSet
+from actors.client.rounds import Rounds, Taken
+from actors.controllers.namespace.content import (
+    NAMESPACES,
+    SERVICE_ACCOUNT,
+    SERVICE_ACCOUNTS,
+    contents,
+    emptying,
+    finalization,
+    is_terminating,
+    service_account,
+    status_update,
+)
+from broker.context import Context, RequestError
+from broker.message import Cause
+
+NAMESPACES_A_ROUND_MAX: Final = 16
+#: Content that ends gracefully is looked at again after this long.
+LOOK_AGAIN_S: Final = 0.5
+RESYNC_S: Final = 300.0
+
+
+class NamespaceController:
+    """One incarnation of the controller."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._client = Client(ctx)
+        self._informers = InformerSet(self._client)
+        self._rounds = Rounds(ctx, NAMESPACES_A_ROUND_MAX, self._begin)
+        self._namespaces = self._informers.of(NAMESPACES)
+        self._service_accounts = self._informers.of(SERVICE_ACCOUNTS)
+
+    async def run(self) -> None:
+        """Work for ever."""
+        self._namespaces.on_event(lambda _kind, obj, _old: self._rounds.add(Key("", obj["metadata"]["name"])))
+        self._service_accounts.on_event(
+            lambda _kind, obj, _old: self._rounds.add(Key("", obj["metadata"]["namespace"]))
+        )
+        await self._informers.start()
+        self._rounds.start()
+        while True:
+            await self._ctx.sleep(RESYNC_S * (1 + self._ctx.random.random()))
+            for obj in self._namespaces.items():
+                self._rounds.add(Key("", obj["metadata"]["name"]))
+
+    def _begin(self, taken: Taken) -> None:
+        for key, cause in taken:
+            namespace = self._namespaces.get(key)
+            if namespace is not None and (is_terminating(namespace) or self._lacks_service_account(namespace)):
+                self._ctx.spawn(self._work(key, cause, namespace), f"namespace {key}")
+            else:
+                self._rounds.queue.done(key, cause)
+
+    def _lacks_service_account(self, namespace: Object) -> bool:
+        name = namespace["metadata"]["name"]
+        return not is_being_deleted(namespace) and self._service_accounts.get(Key(name, SERVICE_ACCOUNT)) is None
+
+    async def _work(self, key: Key, cause: Cause, namespace: Object) -> None:
+        with self._ctx.acting_on(cause):
+            try:
+                if is_terminating(namespace):
+                    finished = await self._empty(namespace)
+                else:
+                    finished = await self._write([service_account(key.name)])
+            except RequestError:
+                self._rounds.queue.failed(key, cause)
+                return
+        if finished:
+            self._rounds.queue.done(key, cause)
+        else:
+            self._rounds.queue.done(key, cause, LOOK_AGAIN_S)
+
+    async def _write(self, operations: Sequence[Operation]) -> bool:
+        results = await self._client.batch(operations)
+        observe_results(self._informers, operations, results)
+        return all(result.ok for result in results)
+
+    async def _empty(self, namespace: Object) -> bool:
+        """Delete what is in it; whether nothing was left and the namespace was let go."""
+        name = namespace["metadata"]["name"]
+        results = await self._client.batch(emptying(name))
+        left, failures = _what_is_left(results)
+        if not failures and not any(left.values()):
+            return await self._write([finalization(namespace)])
+        status = status_update(namespace, left, failures, self._ctx.wall_s())
+        if status != namespace.get("status"):
+            await self._write(
+                [Operation("patch", NAMESPACES, "", name, "status", {"status": status}, {"patchType": "merge"})]
+            )
+        return False
+
+
+def _what_is_left(results: Sequence[Result]) -> tuple[dict[str, Sequence[Object]], list[str]]:
+    """By resource what the lists show, and what went wrong."""
+    left: dict[str, Sequence[Object]] = {}
+    failures: list[str] = []
+    for resource, deletion, listed in zip(contents(), results[::2], results[1::2], strict=True):
+        # Not every known kind need be served; what is not served has no content.
+        refused = [r.status for r in (deletion, listed) if not r.ok and r.code not in (404, 405) and r.status]
+        failures.extend(str(status.get("message", "")) for status in refused)
+        left[resource.group_resource] = listed.objects if listed.ok else ()
+    return left, failures
+
+
+async def run(ctx: Context) -> None:
+    """Run the namespace controller as an actor."""
+    await NamespaceController(ctx).run()

@@ -1,0 +1,1 @@
+"""The node lifecycle controller: notices dead nodes, taints them, evicts their pods and clears up after lost nodes."""

@@ -1,0 +1,1 @@
+"""The ReplicaSet controller: keeps a number of pods of one template running."""
