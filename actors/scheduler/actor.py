@@ -25,7 +25,7 @@ from actors.client.informer import InformerSet
 from actors.client.lease import RESOURCE as LEASES
 from actors.client.lease import FencedLease, LeaseLost
 from actors.scheduler.fit_error import truncated
-from actors.scheduler.pod_info import DEFAULT_SCHEDULER_NAME, node_name_of
+from actors.scheduler.pod_info import DEFAULT_SCHEDULER_NAME, is_bindable, node_name_of
 from actors.scheduler.pod_status import PODS, Reason, binding, unscheduled_condition
 from actors.scheduler.scheduler import Assignment, Failure, Round, Scheduler
 from broker.context import Context, RequestError
@@ -150,16 +150,14 @@ class SchedulerActor:
                 self._pods.observe(result.object)
 
     async def _on_bindings(self, assignments: Sequence[Assignment], results: Sequence[Result]) -> list[Assignment]:
-        """Take in what became of bindings; returns those whose outcome is still unknown."""
-        unknown: list[Assignment] = []
+        """Take in what became of bindings; returns those to be asked for again."""
+        again: list[Assignment] = []
         for assignment, result in zip(assignments, results, strict=True):
             if result.ok:
                 self._on_bound(assignment, result)
-            elif result.code >= 500 or result.code == 429:
-                unknown.append(assignment)
-            else:
-                await self._on_refused(assignment, result)
-        return unknown
+            elif result.code >= 500 or result.code == 429 or not await self._on_refused(assignment, result):
+                again.append(assignment)
+        return again
 
     def _on_bound(self, assignment: Assignment, result: Result) -> None:
         self._scheduler.bound(assignment)
@@ -167,26 +165,34 @@ class SchedulerActor:
             if "spec" in obj:
                 self._pods.observe(obj)
         key = assignment.info.key
+        if self._scheduler.snapshot.node_of(assignment.info.uid) not in ("", assignment.node_name):
+            return  # somebody else has bound it
         note = f"Successfully assigned {key.namespace}/{key.name} to {assignment.node_name}"
         with self._ctx.acting_on(assignment.queued.cause):
             self._recorder.record(EventNote(_about(assignment.info.pod), "Normal", "Scheduled", note))
 
-    async def _on_refused(self, assignment: Assignment, result: Result) -> None:
-        """Find out what a refusal means: the lease is lost, the pod is bound already, gone, or not to be bound."""
+    async def _on_refused(self, assignment: Assignment, result: Result) -> bool:
+        """Find out what a refusal means: the lease is lost, the pod is bound already, gone, or not to be bound.
+
+        False when it may still be bound as asked: a pod that waits for a node was refused for something passing, and a
+        copy of the request may yet arrive, so that the pod has to stay assumed.
+        """
         if result.code == 409:
             await self._check_lease()
         current = await self._current(assignment)
-        if current is not None and uid_of(current) == assignment.info.uid and node_name_of(current):
-            self._scheduler.bound(assignment)
+        same = current is not None and uid_of(current) == assignment.info.uid
+        if current is not None and same and node_name_of(current):
             self._pods.observe(current)
-            if node_name_of(current) != assignment.node_name:
-                self._scheduler.on_pod(current, None, self._ctx.monotonic_s())
-            return
+            self._on_bound(assignment, result)
+            return True
+        if current is not None and same and result.code == 409 and is_bindable(current):
+            return False
         self._scheduler.refused(assignment, current, self._ctx.monotonic_s())
-        if current is not None and uid_of(current) == assignment.info.uid:
+        if current is not None and same:
             why = (result.status or {}).get("message", "")
             await self._report_error(assignment, current, f'running Bind plugin "DefaultBinder": {why}')
         self._wake.set()
+        return True
 
     async def _check_lease(self) -> None:
         fence = self._lease.fence

@@ -177,6 +177,11 @@ def needs_scheduling(pod: Object) -> bool:
     )
 
 
+def is_bindable(pod: Object) -> bool:
+    """Whether the API server would take a binding of the pod. Once it would not, it never will again."""
+    return needs_scheduling(pod) and not pod["spec"].get("schedulingGates")
+
+
 def _signature(pod: Object) -> bytes:
     metadata, spec = pod["metadata"], pod["spec"]
     owner = controller_of(pod)
