@@ -11,6 +11,7 @@ from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import ApiError, bad_request, not_found, status_failure
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.write import Target
+from broker.message import Request
 
 #: A stored object may have this many bytes (etcd's default request limit), and nest this deep.
 OBJECT_BYTES_MAX: Final = 1_572_864
@@ -30,6 +31,8 @@ class Call:
     id: str
     resource: Resource
     now_s: float
+    request: Request | None = None
+    """The message it came with; None for the server's own."""
 
     @property
     def namespace(self) -> str:

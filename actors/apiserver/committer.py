@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.apiserver.entry import Entry
 from actors.apiserver.follower import STORE
-from broker.context import Context, RequestError
+from broker.context import Context, RequestError, RequestFailed
 from store.protocol import TXN
 
 Compare = list[Any]
@@ -71,6 +71,9 @@ class Committer:
         else:
             values = iter(reply.blobs)
             for txn, (succeeded, revision, answers) in zip(batch, reply.body, strict=True):
+                if succeeded is None:
+                    txn.done(RequestFailed(*answers))
+                    continue
                 ops = txn.success if succeeded else txn.failure
                 entries = []
                 for op, answer in zip(ops, answers, strict=True):

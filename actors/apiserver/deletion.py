@@ -119,7 +119,7 @@ def _shortened(obj: Object, options: Mapping[str, Any], left: int, grace: int) -
 
 
 def _marked(obj: Object, at_s: float, grace: int) -> Object:
-    """Being deleted from now on. That counts as a change of what is wanted, so the generation grows where there is one."""
+    """Being deleted from now on: a change of what is wanted, so the generation grows where there is one."""
     metadata = {**obj["metadata"], "deletionTimestamp": format_time(at_s), "deletionGracePeriodSeconds": grace}
     if metadata.get("generation"):
         metadata["generation"] += 1

@@ -6,7 +6,7 @@ from typing import Final
 
 from actors.apimachinery.meta import is_being_deleted
 from actors.apimachinery.operation import Object
-from actors.apimachinery.status import ApiError, forbidden, not_found
+from actors.apimachinery.status import forbidden, not_found
 from actors.apiserver.call import Call
 from actors.apiserver.entry import Entry
 from actors.apiserver.write import Target

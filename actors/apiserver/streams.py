@@ -75,7 +75,9 @@ class Subscription:
     blobs: list[bytes] = field(default_factory=list)
     busy_until_s: float = 0.0
     mark_due_s: float = 0.0
-    """When a progress mark is due next (see `progress`)."""
+    """When a progress mark is due next."""
+    look_s: float = 0.0
+    """When `watching` looks whether one is."""
 
 
 def row_of(kind: str, change: Change) -> Row:

@@ -217,4 +217,3 @@ class WatchCache:
         while self._order and self._order[0][1] <= self.floor:
             collection, _ = self._order.popleft()
             collection.changes.popleft()
-

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.status import ApiError, conflict, internal_error, status_failure
-from actors.apiserver.committer import Committer, Txn, TxnAnswer, read_op
+from actors.apiserver.committer import Committer, Compare, StoreOp, Txn, TxnAnswer, read_op
 from actors.apiserver.entry import Entry
 from actors.apiserver.storage_key import store_key
 from actors.apiserver.watch_cache import WatchCache
@@ -151,14 +151,12 @@ class Writer:
 
     def _commit(self, write: Write, plan: Commit, states: Sequence[Entry]) -> None:
         target = write.targets[0]
-        compares = [[target.key, "mod", "=", states[0].revision if states[0].exists else 0]]
+        compares: list[Compare] = [[target.key, "mod", "=", states[0].revision if states[0].exists else 0]]
         for other, aspect, state in zip(write.targets[1:], write.watched_by, states[1:], strict=True):
             seen = state.revision if aspect == "mod" else state.create_revision
             compares.append([other.key, aspect, "=", seen if state.exists else 0])
-        if plan.blob is None:
-            success, blobs = ["delete", target.key, b""], []
-        else:
-            success, blobs = ["put", target.key, 0], [plan.blob]
+        success: StoreOp = ["delete", target.key, b""] if plan.blob is None else ["put", target.key, 0]
+        blobs = [plan.blob] if plan.blob is not None else []
 
         def answered(answer: TxnAnswer | RequestError) -> None:
             if isinstance(answer, TxnAnswer):

@@ -1,0 +1,112 @@
+"""The API server actor.
+
+    OPERATE --> batch --> registry --> write (plan, commit, plan again) --> committer --> store
+                             |                                                              |
+                             +-----> reads <---- watch cache <---- follower <---- the store's log
+                                                     |
+    WATCH ------------------------------------> watching (streams) ----> publications
+
+`registry` begins operations; what each does to an object is planned by pure functions in the modules named after the
+verbs (`create`, `update`, `delete`, `binding`, `scale`, `eviction`). `write` carries plans to the store through
+`committer`, which groups transactions. `follower` keeps the `watch_cache` at the store's heels; reads are answered from
+it, and `watching` tells its changes to the streams. Everything runs in callbacks on one loop: nothing here waits for a
+message while others are waiting to be handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from actors.apimachinery.operation import OPERATE, WATCH, operations_from_wire
+from actors.apimachinery.resources import RESOURCES
+from actors.apiserver.batch import OPERATIONS_MAX, Batch
+from actors.apiserver.bootstrap import create_missing
+from actors.apiserver.call import Call
+from actors.apiserver.committer import Committer
+from actors.apiserver.follower import Follower
+from actors.apiserver.reads import Reader
+from actors.apiserver.registry import Registry
+from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, WatchCache
+from actors.apiserver.watching import Watching
+from actors.apiserver.write import Writer
+from broker.context import Context
+from broker.message import MalformedMessage, Request
+
+#: Committed writes are told here, for `trace` (see `actors.tracer.record`).
+TRACE_TOPIC: Final = "trace"
+COMMIT: Final = "commit"
+
+
+async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX) -> None:
+    """Serve the API until the actor is stopped."""
+    server = ApiServer(ctx, window_events_max)
+    await server.start()
+    await asyncio.Event().wait()
+
+
+class ApiServer:
+    """One incarnation of the API server."""
+
+    def __init__(self, ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX) -> None:
+        self._ctx = ctx
+        self.cache = WatchCache(window_events_max)
+        self.watching = Watching(ctx, RESOURCES, self.cache)
+        self.follower = Follower(ctx, self.cache, self.watching.on_changes, self.watching.on_reload)
+        committer = Committer(ctx, self._publish_trace)
+        self.registry = Registry(
+            RESOURCES, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower)
+        )
+        self.registry.on_commit = self._on_commit
+        self._trace: list[list[Any]] = []
+
+    async def start(self) -> None:
+        """Load the cache, see that what is built in exists, and begin to serve."""
+        await self.follower.start()
+        await create_missing(self._ctx, self.registry)
+        self._ctx.serve(OPERATE, self._on_operate)
+        self._ctx.serve(WATCH, lambda request: self.watching.on_watch(request, self.follower))
+        self.watching.say_hello()
+
+    def _on_operate(self, request: Request) -> None:
+        try:
+            operations = operations_from_wire(request.body, request.blobs)
+        except (ValueError, TypeError, MalformedMessage) as error:
+            request.fail("BadRequest", str(error))
+            return
+        if len(operations) > OPERATIONS_MAX:
+            request.fail("BadRequest", f"a batch has {OPERATIONS_MAX} operations at most")
+            return
+        Batch(request, operations, self.registry, self._ctx.wall_s()).advance()
+
+    def _on_commit(self, call: Call, revision: int, path: str) -> None:
+        """Note a committed write for `trace`."""
+        operation, request = call.operation, call.request
+        namespace, _, name = path.rpartition("/")
+        sender = request.sender if request is not None else self._ctx.name
+        cause = operation.cause
+        if request is not None and not cause.id:
+            cause = request.cause
+        done_s = self._ctx.wall_s()
+        received_s = request.received_s if request is not None else done_s
+        self._trace.append(
+            [
+                COMMIT,
+                call.id,
+                sender,
+                *cause.wire(),
+                operation.verb,
+                operation.resource,
+                operation.subresource,
+                namespace,
+                name,
+                revision,
+                received_s,
+                done_s,
+            ]
+        )
+
+    def _publish_trace(self) -> None:
+        if self._trace:
+            rows, self._trace = self._trace, []
+            self._ctx.publish(TRACE_TOPIC, rows)
