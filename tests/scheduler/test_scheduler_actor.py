@@ -209,3 +209,30 @@ def settled(server: SmallServer) -> bool:
     waiting = server.unbound()
     wanted = [int(p["spec"]["containers"][0]["resources"]["requests"]["cpu"].removesuffix("m")) for p in waiting]
     return all(size > free for size in wanted) and all(condition(p) for p in waiting)
+
+
+class LateRequests:
+    """While switched on, what the scheduler asks arrives three seconds late."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    def fate(self, sender: str, receiver: str, kind: int, subject: str, random: object) -> list[float]:
+        return [3.0 if self.on and sender == "scheduler" and subject == OPERATE else 0.0]
+
+
+def test_a_binding_that_outlives_its_scheduler_is_refused() -> None:
+    server, late = SmallServer(), LateRequests()
+    server.create("v1/nodes", node("n0", cpu="1"))
+    with Simulation(seed=1, faults=late) as sim:
+        sim.spawn_actor("apiserver", server.run)
+        sim.spawn_actor("scheduler", run)
+        sim.run_for(2)
+        late.on = True
+        server.create("v1/pods", pod("first", requests={"cpu": "700m"}))
+        sim.run_for(0.1)
+        late.on = False
+        server.create("v1/pods", pod("urgent", requests={"cpu": "700m"}, priority=10))
+        sim.crash("scheduler")
+        sim.run_for(10)
+        assert server.bound == [("urgent", "n0")]
