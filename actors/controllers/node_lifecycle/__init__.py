@@ -1,1 +1,1 @@
-"""The node lifecycle controller: notices dead nodes, taints them, evicts their pods and clears up after lost nodes."""
+"""The node lifecycle controller: notices nodes that fell silent, taints them, evicts and clears up their pods."""
