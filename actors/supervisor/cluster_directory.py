@@ -1,7 +1,7 @@
 """Where a cluster keeps its files, and how its actors find each other's sockets.
 
-``PODCHAIN_HOME`` (default ``~/.podchain``) holds one directory a cluster. Sockets live apart from it, in a short private
-path, because a Unix socket's path may have about a hundred characters at most.
+``PODCHAIN_HOME`` (default ``~/.podchain``) holds one directory a cluster. Sockets live apart from it, in a short
+private path, because a Unix socket's path may have about a hundred characters at most.
 """
 
 from __future__ import annotations

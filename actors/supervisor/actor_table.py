@@ -1,0 +1,150 @@
+"""Which actors a cluster is made of, and in which order they start and stop.
+
+Each actor's `load` imports its modules, so that they are loaded once, in the supervisor, just before the first actor
+that needs them is forked. The order is that of the start: the broker and the store work already while the API server's
+modules are being loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from typing import Any, Final
+
+from actors.supervisor.actor_spec import ActorMain, ActorSpec
+from actors.supervisor.cluster_config import ClusterConfig
+from actors.supervisor.cluster_directory import ClusterDirectory
+from actors.supervisor.heartbeat import Heartbeat
+
+Run = Callable[..., Coroutine[Any, Any, None]]
+Arguments = Callable[[], tuple[Any, ...]]
+
+#: Who ends in which stage when the cluster is stopped: clients before servers.
+CLIENTS, RUNTIMES, APISERVER, STORE, BROKER = range(5)
+
+#: Actors that need nothing but a context, as ``module`` with a coroutine function ``run(ctx)``.
+CONTROLLERS: Final = {
+    "deployment-controller": "actors.controllers.deployment.actor",
+    "replicaset-controller": "actors.controllers.replicaset.actor",
+    "scheduler": "actors.scheduler.actor",
+    "garbage-collector": "actors.controllers.garbage_collector.actor",
+    "namespace-controller": "actors.controllers.namespace.actor",
+    "node-lifecycle-controller": "actors.controllers.node_lifecycle.actor",
+}
+
+
+def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    """The actors of a cluster, in the order of their start."""
+    return [
+        ActorSpec("broker", lambda: _broker(directory), BROKER),
+        ActorSpec("store", lambda: _store(config, directory), STORE),
+        _spec("apiserver", "actors.apiserver.actor", config, directory, APISERVER),
+        _spec("tracer", "actors.tracer.actor", config, directory, RUNTIMES),
+        *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
+        *_hollow_nodes(config, directory),
+        *(_spec(name, module, config, directory) for name, module in CONTROLLERS.items()),
+        ActorSpec("readiness", lambda: _readiness(config, directory), CLIENTS, one_shot=True),
+    ]
+
+
+def _spec(
+    name: str, module: str, config: ClusterConfig, directory: ClusterDirectory, stop_stage: int = CLIENTS
+) -> ActorSpec:
+    return ActorSpec(name, lambda: _main(name, import_module(module).run, config, directory), stop_stage)
+
+
+def _main(
+    name: str,
+    run: Run,
+    config: ClusterConfig,
+    directory: ClusterDirectory,
+    arguments: Arguments = tuple,
+) -> ActorMain:
+    """The main of an actor with a ZeroMQ context; `arguments` are made in its own process."""
+    from actors.supervisor.process import asyncio_main
+    from actors.supervisor.session import endpoints_of
+    from broker.faults import RandomFaults
+    from broker.zeromq import ZeroMQContext
+
+    endpoints = endpoints_of(directory)
+    faults = RandomFaults.from_plain(config.faults) if config.faults else None
+
+    async def work(on_crash: Callable[[BaseException], None]) -> None:
+        ctx = ZeroMQContext(name, endpoints, on_crash=on_crash, faults=faults)
+        try:
+            await run(ctx, *arguments())
+        finally:
+            ctx.close()
+
+    return asyncio_main(work)
+
+
+def _broker(directory: ClusterDirectory) -> ActorMain:
+    from broker.process import run_broker
+
+    def main(heartbeat: Heartbeat) -> None:
+        run_broker(directory.publish_endpoint, directory.subscribe_endpoint, heartbeat.beat)
+
+    return main
+
+
+def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
+    from store.actor import run
+    from store.memory_log import MemoryLog
+    from store.sqlite_log import SqliteLog
+
+    def arguments() -> tuple[Any, ...]:
+        return (MemoryLog() if config.store == "memory" else SqliteLog(directory.data / "store.sqlite"),)
+
+    return _main("store", run, config, directory, arguments)
+
+
+def _node(index: int, config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    """A node's two actors."""
+    name = config.node_names[index]
+
+    def kubelet() -> ActorMain:
+        from actors.kubelet.actor import run
+        from actors.kubelet.config import NodeConfig
+
+        return _main(f"kubelet-{name}", run, config, directory, lambda: (NodeConfig(name, index),))
+
+    def runtime() -> ActorMain:
+        from actors.runtime.actor import run
+
+        if config.runtime == "process":
+            from actors.runtime.process import ProcessDriver
+
+            return _main(
+                f"runtime-{name}",
+                run,
+                config,
+                directory,
+                lambda: (name, ProcessDriver(directory.data / "nodes" / name)),
+            )
+        from actors.runtime.sim import SimDriver
+
+        return _main(f"runtime-{name}", run, config, directory, lambda: (name, SimDriver()))
+
+    return [
+        ActorSpec(f"runtime-{name}", runtime, RUNTIMES, owns_processes=config.runtime == "process"),
+        ActorSpec(f"kubelet-{name}", kubelet, CLIENTS),
+    ]
+
+
+def _hollow_nodes(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    if config.hollow_nodes == 0:
+        return []
+
+    def load() -> ActorMain:
+        from actors.kubelet.hollow import run
+
+        return _main("hollow-nodes", run, config, directory, lambda: (config.hollow_nodes,))
+
+    return [ActorSpec("hollow-nodes", load, CLIENTS)]
+
+
+def _readiness(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
+    from actors.supervisor.readiness import run
+
+    return _main("readiness", run, config, directory, lambda: (config.nodes + config.hollow_nodes,))

@@ -1,0 +1,71 @@
+"""What a cluster is made of, saved in its directory so that later commands know it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from actors.supervisor.cluster_directory import ClusterDirectory
+from actors.supervisor.state_file import replace_file
+
+RuntimeDriver = Literal["sim", "process"]
+StoreBackend = Literal["sqlite", "memory"]
+
+#: More nodes than this want `hollow_nodes`: each takes two processes.
+NODES_MAX: Final = 100
+HOLLOW_NODES_MAX: Final = 10_000
+
+
+class InvalidConfig(ValueError):
+    """A setting has a value that makes no sense; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """The settings of ``podchain up``."""
+
+    nodes: int = 3
+    """Nodes with a kubelet and a container runtime process of their own: ``node-1`` to ``node-N``."""
+    hollow_nodes: int = 0
+    """Lightweight nodes, all in one more process."""
+    runtime: RuntimeDriver = "sim"
+    store: StoreBackend = "sqlite"
+    faults: Mapping[str, Any] = field(default_factory=dict)
+    """Faults of the message fabric in every actor, as for `broker.faults.RandomFaults.from_plain`; none when empty."""
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nodes <= NODES_MAX:
+            raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
+        if not 0 <= self.hollow_nodes <= HOLLOW_NODES_MAX:
+            raise InvalidConfig(f"hollow nodes: {self.hollow_nodes} is not between 0 and {HOLLOW_NODES_MAX}")
+        if self.runtime not in get_args(RuntimeDriver):
+            raise InvalidConfig(f"runtime: {self.runtime!r} is not one of {', '.join(get_args(RuntimeDriver))}")
+        if self.store not in get_args(StoreBackend):
+            raise InvalidConfig(f"store: {self.store!r} is not one of {', '.join(get_args(StoreBackend))}")
+
+    @property
+    def node_names(self) -> list[str]:
+        """The nodes that have processes of their own."""
+        return [f"node-{number}" for number in range(1, self.nodes + 1)]
+
+    def save(self, directory: ClusterDirectory) -> None:
+        """Write it into the cluster's directory."""
+        text = json.dumps(dataclasses.asdict(self), indent=2)
+        replace_file(config_file(directory), text + "\n")
+
+
+def config_file(directory: ClusterDirectory) -> Path:
+    """Where a cluster's settings are."""
+    return directory.root / "cluster.json"
+
+
+def load_config(directory: ClusterDirectory) -> ClusterConfig:
+    """The settings of the cluster's last ``up``. Raises `FileNotFoundError` and `InvalidConfig`."""
+    plain = json.loads(config_file(directory).read_text())
+    known = {f.name for f in dataclasses.fields(ClusterConfig)}
+    return ClusterConfig(**{name: value for name, value in plain.items() if name in known})

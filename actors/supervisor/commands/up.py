@@ -1,0 +1,125 @@
+"""``podchain up``: start a cluster, and stay with it or leave it running."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from actors.supervisor.actor_log import bound_log, log_file
+from actors.supervisor.cluster_config import ClusterConfig, InvalidConfig
+from actors.supervisor.cluster_directory import ClusterDirectory, InsecureDirectory
+from actors.supervisor.cluster_lock import ClusterIsRunning, ClusterLock
+from actors.supervisor.commands.cluster_name import directory_of
+from actors.supervisor.leftovers import StillAlive, clean_leftovers
+from actors.supervisor.process_id import process_id
+from actors.supervisor.progress import Progress
+
+EXIT_INTERRUPTED: Final = 130
+
+
+@click.command("up")
+@click.option("--nodes", type=int, default=3, show_default=True, help="Nodes with a kubelet process of their own.")
+@click.option("--hollow-nodes", type=int, default=0, show_default=True, help="Lightweight nodes, all in one process.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["sim", "process"]),
+    default="sim",
+    show_default=True,
+    help="sim plays containers; process runs their commands as processes of this machine, without isolation.",
+)
+@click.option("--detach", "-d", is_flag=True, help="Return as soon as the cluster is ready; it goes on running.")
+@click.option("--fresh", is_flag=True, help="Delete the data of an earlier cluster of this name first.")
+@click.pass_context
+def up(ctx: click.Context, nodes: int, hollow_nodes: int, runtime: Any, detach: bool, fresh: bool) -> None:
+    """Start a cluster. Ctrl-C stops it, unless it was started with --detach."""
+    started_s = command_started_s()
+    directory = directory_of(ctx)
+    try:
+        config = ClusterConfig(nodes=nodes, hollow_nodes=hollow_nodes, runtime=runtime)
+        code = _up_detached(directory, config, fresh, started_s) if detach else _up(directory, config, fresh, started_s)
+    except (ClusterIsRunning, InsecureDirectory, InvalidConfig, StillAlive, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    # The supervisor's process ends here: without going through the destructors of all it has loaded.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def command_started_s() -> float:
+    """When this process was started, in seconds since the epoch."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - process_id(os.getpid()).started / os.sysconf("SC_CLK_TCK")
+        return time.time() - age_s
+    return time.time()
+
+
+class _DetachingProgress(Progress):
+    """Lets go of the terminal when the cluster is ready."""
+
+    def __init__(self, name: str, actors: list[str], log: Path, report_fd: int) -> None:
+        super().__init__(name, actors, detached=True)
+        self._log = log
+        self._report_fd = report_fd
+
+    def ready(self, in_s: float) -> None:
+        super().ready(in_s)
+        bound_log(self._log)
+        null = os.open(os.devnull, os.O_RDONLY)
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.close(null)
+        os.close(log)
+        os.write(self._report_fd, b"\0")
+        os.close(self._report_fd)
+
+
+def _up(
+    directory: ClusterDirectory, config: ClusterConfig, fresh: bool, started_s: float, report_fd: int | None = None
+) -> int:
+    """Be the supervisor until the cluster's end."""
+    from actors.supervisor.actor_table import actor_table
+    from actors.supervisor.supervisor import Supervisor
+
+    with ClusterLock(directory) as lock:
+        clean_leftovers(directory)
+        if fresh:
+            shutil.rmtree(directory.data, ignore_errors=True)
+        directory.create()
+        config.save(directory)
+        specs = actor_table(config, directory)
+        names = [spec.name for spec in specs if not spec.one_shot]
+        private_fds: tuple[int, ...] = ()
+        if report_fd is None:
+            progress = Progress(directory.name, names, detached=False)
+        else:
+            progress = _DetachingProgress(directory.name, names, log_file(directory, "supervisor"), report_fd)
+            private_fds = (report_fd,)
+        supervisor = Supervisor(directory, specs, lock, progress, command_started_s=started_s, private_fds=private_fds)
+        return supervisor.run()
+
+
+def _up_detached(directory: ClusterDirectory, config: ClusterConfig, fresh: bool, started_s: float) -> int:
+    """Have a child be the supervisor, in a session of its own, and wait until its cluster is ready."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()
+        return _up(directory, config, fresh, started_s, writing)
+    os.close(writing)
+    try:
+        if os.read(reading, 1) == b"\0":
+            return 0
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) or EXIT_INTERRUPTED
