@@ -48,7 +48,7 @@ class NodeLifecycleController:
     def __init__(self, grace_period_s: float = GRACE_PERIOD_S) -> None:
         self._grace_period_s = grace_period_s
         self._heard: dict[str, tuple[str, float]] = {}
-        """Node to its last sign of life, and when this controller first saw it (by its own clock, as Kubernetes does)."""
+        """Node to its last sign of life, and when that was first seen (by this controller's own clock, as Kubernetes does)."""
         self._missing_since_s: dict[str, float] = {}
         self.triggers: Sequence[Trigger] = (
             Trigger(NODES, lambda node, _view: (key_of(node),)),

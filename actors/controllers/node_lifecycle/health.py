@@ -1,7 +1,7 @@
 """Whether a node is alive, and what its conditions and taints should say: pure.
 
-As Kubernetes' node lifecycle controller: a kubelet renews its Lease; when neither the lease nor the node's own heartbeat
-has changed for the grace period, all conditions become Unknown. Conditions turn into taints.
+As Kubernetes' node lifecycle controller: a kubelet renews its Lease; when neither the lease nor the node's own
+heartbeat has changed for the grace period, all conditions become Unknown. Conditions turn into taints.
 """
 
 from __future__ import annotations
