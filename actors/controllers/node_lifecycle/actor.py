@@ -48,7 +48,7 @@ class NodeLifecycleController:
     def __init__(self, grace_period_s: float = GRACE_PERIOD_S) -> None:
         self._grace_period_s = grace_period_s
         self._heard: dict[str, tuple[str, float]] = {}
-        """Node to its last sign of life, and when that was first seen (by this controller's own clock, as Kubernetes does)."""
+        """Node to its last sign of life, and when that was first seen, by this controller's own clock."""
         self._missing_since_s: dict[str, float] = {}
         self.triggers: Sequence[Trigger] = (
             Trigger(NODES, lambda node, _view: (key_of(node),)),
@@ -112,7 +112,7 @@ class NodeLifecycleController:
             # With its conditions changed in the same go the node has a new revision: its taints come the next time.
             if not conditions:
                 writes.append(Operation("patch", NODES, "", name, "", patch, {"patchType": "merge"}))
-        evictions, due_s = _evictions(pods, taints, now_s)
+        evictions, due_s = _evictions(pods, node["spec"].get("taints") or (), now_s)
         for pod in evictions:
             writes.extend(_evict(pod, now_s))
             message = f"Marking for deletion Pod {key_of(pod)}"
