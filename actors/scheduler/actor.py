@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from actors.apimachinery.meta import uid_of
+from actors.apimachinery.meta import is_being_deleted, uid_of
 from actors.apimachinery.operation import Object, Operation, Result
 from actors.apimachinery.status import ApiError
 from actors.apimachinery.stream import DELETED
@@ -26,9 +26,17 @@ from actors.client.lease import RESOURCE as LEASES
 from actors.client.lease import FencedLease, LeaseLost
 from actors.scheduler.fit_error import truncated
 from actors.scheduler.pod_info import DEFAULT_SCHEDULER_NAME, is_bindable, node_name_of
-from actors.scheduler.pod_status import PODS, Reason, binding, unscheduled_condition
+from actors.scheduler.pod_status import (
+    PODS,
+    Reason,
+    binding,
+    nomination_withdrawn,
+    preemption_of,
+    unscheduled_condition,
+)
 from actors.scheduler.scheduler import Assignment, Failure, Round, Scheduler
 from broker.context import Context, RequestError
+from broker.message import Cause
 
 LEASE_NAMESPACE: Final = "kube-system"
 LEASE_NAME: Final = "kube-scheduler"
@@ -68,6 +76,7 @@ class SchedulerActor:
         self._informers.of("v1/nodes").on_event(self._on_node)
         self._informers.of("v1/namespaces").on_event(self._on_namespace)
         self._informers.of("v1/services").on_event(self._on_service)
+        self._informers.of("policy/v1/poddisruptionbudgets").on_event(self._on_disruption_budget)
         self._pods.on_event(self._on_pod)
         await self._informers.start()
 
@@ -122,13 +131,15 @@ class SchedulerActor:
     def _on_service(self, kind: str, service: Object, _old: Object | None) -> None:
         self._scheduler.snapshot.set_service(service, gone=kind == DELETED)
 
+    def _on_disruption_budget(self, kind: str, budget: Object, _old: Object | None) -> None:
+        self._scheduler.on_disruption_budget(budget, gone=kind == DELETED)
+
     # Writing
 
     async def _write(self, decided: Round) -> None:
         """Carry out a round's decisions."""
-        notes = [self._failure_note(failure) for failure in decided.failures]
         assignments: Sequence[Assignment] = decided.assignments
-        conditions = [note for note in notes if note is not None]
+        conditions = [operation for failure in decided.failures for operation in self._consequences(failure)]
         while assignments or conditions:
             bindings = [binding(assignment, self._lease.fence) for assignment in assignments]
             try:
@@ -146,7 +157,7 @@ class SchedulerActor:
 
     def _on_conditions(self, results: Sequence[Result]) -> None:
         for result in results:
-            if result.ok and result.objects:
+            if result.ok and result.objects and "spec" in result.object and not is_being_deleted(result.object):
                 self._pods.observe(result.object)
 
     async def _on_bindings(self, assignments: Sequence[Assignment], results: Sequence[Result]) -> list[Assignment]:
@@ -224,8 +235,17 @@ class SchedulerActor:
 
     # Telling why
 
-    def _failure_note(self, failure: Failure) -> Operation | None:
-        return self._tell(failure.info.pod, "Unschedulable", failure.message, failure.queued.cause)
+    def _consequences(self, failure: Failure) -> list[Operation]:
+        """What to write because a pod fits nowhere: its condition, and what makes room for it."""
+        fence, cause, info = self._lease.fence, failure.queued.cause, failure.info
+        told = self._tell(info.pod, "Unschedulable", failure.message, cause, failure.nominated_node)
+        operations = [told] if told is not None else []
+        for victim in failure.victims:
+            operations += preemption_of(victim.pod, self._ctx.wall_s(), fence, cause)
+            note = f"Preempted by pod {info.uid} on node {failure.nominated_node}"
+            with self._ctx.acting_on(cause):
+                self._recorder.record(EventNote(_about(victim.pod), "Normal", "Preempted", note))
+        return operations + [nomination_withdrawn(other.pod, fence, cause) for other in failure.displaced]
 
     async def _report_error(self, assignment: Assignment, pod: Object, message: str) -> None:
         operation = self._tell(pod, "SchedulerError", message, assignment.queued.cause)
@@ -235,11 +255,14 @@ class SchedulerActor:
             except RequestError:
                 return  # the next attempt says it again
 
-    def _tell(self, pod: Object, reason: Reason, message: str, cause: Any) -> Operation | None:
+    def _tell(
+        self, pod: Object, reason: Reason, message: str, cause: Cause, nominated_node: str = ""
+    ) -> Operation | None:
         """Record the event; returns the write of the condition, if one is needed."""
         with self._ctx.acting_on(cause):
             self._recorder.record(EventNote(_about(pod), "Warning", "FailedScheduling", truncated(message)))
-        return unscheduled_condition(pod, reason, message, self._ctx.wall_s(), self._lease.fence, cause)
+        fence, wall_s = self._lease.fence, self._ctx.wall_s()
+        return unscheduled_condition(pod, reason, message, wall_s, fence, cause, nominated_node)
 
 
 def _about(pod: Object) -> Object:

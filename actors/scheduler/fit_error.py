@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actors.scheduler.framework import Diagnosis
+if TYPE_CHECKING:
+    from actors.scheduler.framework import Diagnosis
+
 
 NO_NODES: Final = "no nodes available to schedule pods"
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
@@ -24,7 +26,17 @@ def message(diagnosis: Diagnosis, post_filter: str) -> str:
         text = f"0/{diagnosis.node_count} nodes are available: {diagnosis.pre_filter_message}."
     else:
         text = _summary(diagnosis.node_count, _reasons(diagnosis))
-    return f"{text} {CLAIMS_MESSAGE}, preemption: {post_filter}" if post_filter else text
+    return f"{text} {post_filter}" if post_filter else text
+
+
+def found_placement(node_name: str, victim_count: int) -> str:
+    """What is said when preemption has found a node."""
+    return f"preemption: found a potential placement for pod on node {node_name}, preempting {victim_count} victims."
+
+
+def no_placement(why: str) -> str:
+    """What is said when it has not."""
+    return f"{CLAIMS_MESSAGE}, preemption: {why}"
 
 
 def preemption_failed(diagnosis: Diagnosis, tried: Mapping[str, tuple[str, ...]]) -> str:

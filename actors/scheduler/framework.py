@@ -28,6 +28,13 @@ from actors.scheduler.plugins.inter_pod_affinity import Affinities, Relations
 from actors.scheduler.plugins.pod_topology_spread import Counts, HardSpread
 from actors.scheduler.plugins.status import MAX_NODE_SCORE, Rejection
 from actors.scheduler.pod_info import PodInfo, PodTemplate, SpreadConstraint
+from actors.scheduler.preemption import (
+    Candidate,
+    DisruptionBudget,
+    best_candidate,
+    candidates_wanted,
+    select_victims,
+)
 from actors.scheduler.snapshot import Snapshot
 
 #: Weights of the default profile.
@@ -129,6 +136,8 @@ class Framework:
         if not nodes:
             return Placement(diagnosis=diagnosis)
         template = info.template
+        if (nominated := self._snapshot.nominated_node(info.uid)) is not None and self.rejects(info, nominated) is None:
+            return Placement(nominated.name)
         views = self._views_of(template)
         candidates = nodes
         if views.named_nodes is not None:
@@ -140,7 +149,7 @@ class Framework:
             reason = f"node(s) didn't satisfy plugin(s) [{node_affinity.NAME}]"
             diagnosis.absent = Rejection(node_affinity.NAME, (reason,), resolvable=False)
         relations = self._affinities(template, views, nodes)
-        feasible = self._filter(template, views, candidates, relations, diagnosis)
+        feasible = self._filter(info, views, candidates, relations, diagnosis)
         self._next_start = (self._next_start + len(feasible) + len(diagnosis.rejections)) % len(nodes)
         if not feasible:
             return Placement(diagnosis=diagnosis)
@@ -152,14 +161,16 @@ class Framework:
 
     def _filter(
         self,
-        template: PodTemplate,
+        info: PodInfo,
         views: TemplateViews,
         candidates: list[NodeInfo],
         relations: Affinities | None,
         diagnosis: Diagnosis,
     ) -> list[tuple[NodeInfo, NodeView]]:
         """The feasible nodes, as many as are wanted; the others' reasons go to the diagnosis."""
+        template = info.template
         hard = self._hard_spread(template, views)
+        reserved = self._snapshot.nominated
         wanted = feasible_nodes_wanted(len(candidates))
         start = self._next_start % len(candidates) if candidates else 0
         feasible: list[tuple[NodeInfo, NodeView]] = []
@@ -173,6 +184,8 @@ class Framework:
                 rejection = hard.rejects(node)
             if rejection is None and relations is not None:
                 rejection = relations.rejects(node)
+            if rejection is None and node.name in reserved:
+                rejection = self.rejects(info, node)
             if rejection is not None:
                 diagnosis.rejections[node.name] = rejection
                 continue
@@ -200,6 +213,66 @@ class Framework:
                 rows.append((node, view.relations))
         own = self._snapshot.namespace_labels(template.namespace)
         return inter_pod_affinity.affinities(template, rows, own)
+
+    # What if
+
+    def rejects(self, info: PodInfo, node: NodeInfo) -> Rejection | None:
+        """Why the pod could not run on a node if it were like this, which may differ from how it is.
+
+        Pods that room was made for on the node, and that are as important at least, count as if they were there; and
+        the pod has to fit without them too, as they may yet go elsewhere.
+        """
+        rejection = self._rejects_as_is(info, node)
+        others = self._snapshot.reserving(node.name, info)
+        if rejection is not None or not others:
+            return rejection
+        trial = node.copy()
+        for other in others:
+            trial.add_pod(other)
+        return self._rejects_as_is(info, trial)
+
+    def _rejects_as_is(self, info: PodInfo, node: NodeInfo) -> Rejection | None:
+        template = info.template
+        rejection = local_rejection(template, node)
+        if rejection is not None:
+            return rejection
+        views = self._views_of(template)
+        if views.hard:
+            counts = pod_topology_spread.counts_on(template, views.hard, node)
+            rows = [
+                (node, counts) if other.name == node.name else (other, self._fresh(template, views, other).hard)
+                for other in self._snapshot.listed()
+            ]
+            rejection = pod_topology_spread.hard_spread(template, views.hard, rows).rejects(node)
+        if rejection is None and (template.has_pod_affinity or self._snapshot.pods_with_affinity):
+            nodes = [node if other.name == node.name else other for other in self._snapshot.listed()]
+            labels = self._snapshot.namespace_labels
+            relations = [(n, inter_pod_affinity.relations_on(template, n, labels)) for n in nodes]
+            own = labels(template.namespace)
+            rejection = inter_pod_affinity.affinities(template, relations, own).rejects(node)
+        return rejection
+
+    def preempt(
+        self, info: PodInfo, diagnosis: Diagnosis, budgets: Sequence[DisruptionBudget]
+    ) -> Candidate | dict[str, tuple[str, ...]]:
+        """The node where making room does the least harm; or why it helps on none, by node."""
+        nodes = [
+            node
+            for node in self._snapshot.listed()
+            if (rejection := diagnosis.rejections.get(node.name)) is not None and rejection.resolvable
+        ]
+        tried: dict[str, tuple[str, ...]] = {}
+        candidates: list[Candidate] = []
+        start = self._random.randrange(len(nodes)) if nodes else 0
+        for node in nodes[start:] + nodes[:start]:
+            found = select_victims(info, node, lambda trial: self.rejects(info, trial), budgets)
+            if isinstance(found, Candidate):
+                candidates.append(found)
+                if len(candidates) == candidates_wanted(len(nodes)):
+                    break
+            else:
+                tried[node.name] = found
+        return best_candidate(candidates) if candidates else tried
 
     # Views
 

@@ -6,7 +6,7 @@ It is updated by one pod or one node object at a time, so that a decision never 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actors.apimachinery.meta import labels_of
 from actors.apimachinery.operation import Object
@@ -16,6 +16,8 @@ from actors.scheduler.selectors import Taint, taints_of
 
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104
 REGION: Final = "topology.kubernetes.io/region"
+
+K = TypeVar("K")
 
 
 class NodeInfo:
@@ -37,6 +39,7 @@ class NodeInfo:
         "pods_with_affinity",
         "pods_with_anti_affinity",
         "ports",
+        "priorities",
         "requested",
         "taints",
         "unschedulable",
@@ -61,6 +64,8 @@ class NodeInfo:
         self.owners: dict[str, int] = {}
         """How many pods there are of each controller, those being deleted left out."""
         self.ports: dict[HostPort, int] = {}
+        self.priorities: dict[int, int] = {}
+        """How many pods there are of each priority."""
         self.generation = 0
 
     @property
@@ -107,14 +112,11 @@ class NodeInfo:
         self.generation += 1
         self.requested.add(template.requests, sign)
         self.nonzero.add(template.nonzero, sign)
+        _tally(self.priorities, template.priority, sign)
         if template.owner_uid and not info.terminating:
-            self.owners[template.owner_uid] = self.owners.get(template.owner_uid, 0) + sign
-            if not self.owners[template.owner_uid]:
-                del self.owners[template.owner_uid]
+            _tally(self.owners, template.owner_uid, sign)
         for port in template.host_ports:
-            self.ports[port] = self.ports.get(port, 0) + sign
-            if not self.ports[port]:
-                del self.ports[port]
+            _tally(self.ports, port, sign)
         if template.has_pod_affinity:
             _enlist(self.pods_with_affinity, info, sign)
         if template.anti_affinity:
@@ -142,6 +144,14 @@ def _facts(node: Object | None) -> tuple[Any, ...]:
         status.get("allocatable") or status.get("capacity"),
         status.get("images"),
     )
+
+
+def _tally(table: dict[K, int], key: K, sign: int) -> None:
+    count = table.get(key, 0) + sign
+    if count:
+        table[key] = count
+    else:
+        del table[key]
 
 
 def _enlist(table: dict[str, PodInfo], info: PodInfo, sign: int) -> None:

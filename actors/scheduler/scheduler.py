@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from actors.apimachinery.meta import is_being_deleted, labels_of, uid_of
+from actors.apimachinery.meta import is_being_deleted, key_of, labels_of, uid_of
 from actors.apimachinery.operation import Object
-from actors.scheduler import fit_error
+from actors.scheduler import fit_error, preemption
 from actors.scheduler.framework import Diagnosis, Framework
 from actors.scheduler.pod_info import PodInfo, is_terminal, needs_scheduling, node_name_of
+from actors.scheduler.preemption import DisruptionBudget
 from actors.scheduler.queueing_hints import NamespaceEvent, NodeEvent, PodEvent, bare_node
 from actors.scheduler.scheduling_queue import QueuedPod, SchedulingQueue
 from actors.scheduler.snapshot import Snapshot
@@ -37,6 +38,12 @@ class Failure:
     queued: QueuedPod
     info: PodInfo
     message: str
+    nominated_node: str = ""
+    """Where room is being made for it."""
+    victims: tuple[PodInfo, ...] = ()
+    """The pods to delete for that."""
+    displaced: tuple[PodInfo, ...] = ()
+    """Less important pods that had room kept there, and lose it."""
 
 
 @dataclass(slots=True)
@@ -57,6 +64,7 @@ class Scheduler:
         self.snapshot = Snapshot()
         self.queue = SchedulingQueue()
         self._framework = Framework(self.snapshot, random)
+        self._budgets: dict[str, DisruptionBudget] = {}
 
     # What happens in the cluster
 
@@ -75,14 +83,19 @@ class Scheduler:
         if self.snapshot.node_of(uid):
             return  # assumed: the outcome of its binding decides
         if needs_scheduling(pod):
-            self.queue.add(self.snapshot.pod_infos.of(pod), now_s, cause)
+            info = self.snapshot.pod_infos.of(pod)
+            if self.queue.get(uid) is None and (node_name := pod.get("status", {}).get("nominatedNodeName")):
+                self.snapshot.nominate(info, node_name)
+            self.queue.add(info, now_s, cause)
         else:
             self.queue.remove(uid)
+            self.snapshot.withdraw(uid)
 
     def _on_bound_pod(self, pod: Object, old: Object | None, now_s: float) -> None:
         uid, node_name = uid_of(pod), node_name_of(pod)
         self.queue.remove(uid)
         snapshot = self.snapshot
+        snapshot.withdraw(uid)
         known = snapshot.nodes[node_name].pods.get(uid) if snapshot.node_of(uid) == node_name else None
         if known is not None and old is not None and not snapshot.is_assumed(uid) and _same(pod, old):
             known.pod = pod
@@ -100,6 +113,7 @@ class Scheduler:
         """A pod is gone, or has ended."""
         uid = uid_of(pod)
         self.queue.remove(uid)
+        self.snapshot.withdraw(uid)
         self._release(uid, now_s)
 
     def on_node(self, node: Object, old: Object | None, now_s: float) -> None:
@@ -117,6 +131,14 @@ class Scheduler:
         self.snapshot.set_namespace(namespace["metadata"]["name"], None if gone else labels_of(namespace))
         self.queue.event(NamespaceEvent(), now_s)
 
+    def on_disruption_budget(self, budget: Object, *, gone: bool = False) -> None:
+        """A PodDisruptionBudget was added, has changed or is gone."""
+        key = str(key_of(budget))
+        if gone:
+            self._budgets.pop(key, None)
+        else:
+            self._budgets[key] = preemption.disruption_budget(budget)
+
     # Deciding
 
     def decide(self, limit: int, now_s: float) -> Round:
@@ -127,21 +149,38 @@ class Scheduler:
             placement = self._framework.schedule(info)
             if placement.diagnosis is None:
                 self.snapshot.assume(info, placement.node_name)
+                self.snapshot.withdraw(info.uid)
                 round_.assignments.append(Assignment(queued, info, placement.node_name))
             else:
                 round_.failures.append(self._fail(queued, placement.diagnosis, now_s))
         return round_
 
     def _fail(self, queued: QueuedPod, diagnosis: Diagnosis, now_s: float) -> Failure:
+        """Say why, and see whether less important pods can make room."""
         self.queue.unschedulable(queued, diagnosis.plugins, now_s)
-        return Failure(queued, queued.info, fit_error.message(diagnosis, self._without_preemption(diagnosis)))
-
-    @staticmethod
-    def _without_preemption(diagnosis: Diagnosis) -> str:
-        tried = {
-            name: (fit_error.NO_VICTIMS,) for name, rejection in diagnosis.rejections.items() if rejection.resolvable
-        }
-        return fit_error.preemption_failed(diagnosis, tried) if diagnosis.node_count else ""
+        info = queued.info
+        snapshot = self.snapshot
+        if not diagnosis.node_count:
+            return Failure(queued, info, fit_error.message(diagnosis, ""))
+        nominated = snapshot.nominated_node(info.uid)
+        why = preemption.ineligible(info, nominated)
+        if why:
+            kept = nominated.name if nominated is not None else ""
+            return Failure(queued, info, fit_error.message(diagnosis, fit_error.no_placement(why)), kept)
+        found = self._framework.preempt(info, diagnosis, list(self._budgets.values()))
+        if not isinstance(found, preemption.Candidate):
+            snapshot.nominate(info, "")
+            post_filter = fit_error.no_placement(fit_error.preemption_failed(diagnosis, found))
+            return Failure(queued, info, fit_error.message(diagnosis, post_filter))
+        reserved = snapshot.nominated.get(found.node_name, {}).values()
+        displaced = tuple(other for other in reserved if other.priority < info.priority)
+        for other in displaced:
+            snapshot.nominate(other, "")
+        snapshot.nominate(info, found.node_name)
+        post_filter = fit_error.found_placement(found.node_name, len(found.victims))
+        text = fit_error.message(diagnosis, post_filter)
+        victims = tuple(victim for victim in found.victims if not victim.terminating)
+        return Failure(queued, info, text, found.node_name, victims, displaced)
 
     # What became of bindings
 

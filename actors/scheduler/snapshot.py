@@ -29,6 +29,9 @@ class Snapshot:
         """How many nodes have a label that names their zone."""
         self.pods_with_affinity = 0
         self.pods_with_anti_affinity = 0
+        self.nominated: dict[str, dict[str, PodInfo]] = {}
+        """Pods that room was made for, by node and uid."""
+        self._nominations: dict[str, str] = {}
         self._where: dict[str, str] = {}
         self._assumed: dict[str, str] = {}
         self._listed: list[NodeInfo] | None = None
@@ -143,6 +146,37 @@ class Snapshot:
     def _count_affinity(self, template: PodTemplate, sign: int) -> None:
         self.pods_with_affinity += sign * template.has_pod_affinity
         self.pods_with_anti_affinity += sign * bool(template.anti_affinity)
+
+    # Pods that room was made for
+
+    def nominate(self, info: PodInfo, node_name: str) -> None:
+        """Keep room for a pod on a node; on none with an empty name."""
+        known = self._nominations.pop(info.uid, "")
+        if known:
+            del self.nominated[known][info.uid]
+            if not self.nominated[known]:
+                del self.nominated[known]
+        if node_name:
+            self._nominations[info.uid] = node_name
+            self.nominated.setdefault(node_name, {})[info.uid] = info
+
+    def withdraw(self, uid: str) -> None:
+        """A pod needs no room any more."""
+        node_name = self._nominations.get(uid)
+        if node_name:
+            self.nominate(self.nominated[node_name][uid], "")
+
+    def nominated_node(self, uid: str) -> NodeInfo | None:
+        """The node where room was made for a pod, if it is there."""
+        node = self.nodes.get(self._nominations.get(uid, ""))
+        return node if node is not None and node.node is not None else None
+
+    def reserving(self, node_name: str, info: PodInfo) -> list[PodInfo]:
+        """The pods with room kept on a node that come before this one."""
+        others = self.nominated.get(node_name)
+        if not others:
+            return []
+        return [other for other in others.values() if other.uid != info.uid and other.priority >= info.priority]
 
     # Namespaces and services
 
