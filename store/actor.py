@@ -31,6 +31,7 @@ from store.wire import InvalidRequest, log_body, range_answer, read_integers, re
 
 #: A publication or an answer to WATCH has no more events, except when one revision alone has more.
 PUBLISHED_EVENTS_MAX: Final = 2000
+PROGRESS_SLEEP_MIN_S: Final = 0.01
 #: Revisions that stay readable before automatic compaction gives them up.
 HISTORY_REVISIONS: Final = 50_000
 #: Compaction also sets in when the watch log's keys and values are larger than this.
@@ -242,7 +243,8 @@ class StoreActor:
             if idle_s >= protocol.PROGRESS_S:
                 self._publish([], self._mvcc.revision)
                 idle_s = 0.0
-            await self._ctx.sleep(protocol.PROGRESS_S - idle_s)
+            # The floor keeps a rounding error from turning into a sleep too short to move the clock.
+            await self._ctx.sleep(max(protocol.PROGRESS_S - idle_s, PROGRESS_SLEEP_MIN_S))
 
     # -- reads
 
