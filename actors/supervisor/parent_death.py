@@ -34,11 +34,6 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def preload() -> None:
-    """Load the C library handle now, so that forked processes find it."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 0)
-
-
 def kill_descendants(spared: Collection[int] = ()) -> None:
     """Kill -9 all processes below this one, also those with sessions of their own.
 

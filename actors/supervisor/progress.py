@@ -53,14 +53,16 @@ class Progress:
         option = "" if self._name == DEFAULT_NAME else f" --name {self._name}"
         self._say(f'Cluster "{self._name}" is ready in {in_s:.2f} s')
         self._say("\nNext:")
-        for command, what in (
+        steps = (
             ("apply -f examples/nginx-deployment.yaml", "run something"),
             ("get pods -w", "watch it come up"),
             ("trace deployment/nginx-deployment", "see the ten steps that made it run"),
             ("ps", "the actors; kill one and see"),
             ("down", "stop the cluster" if self._detached else "stop the cluster (or press Ctrl-C)"),
-        ):
-            self._say(f"  podchain {command + option:<42}  # {what}")
+        )
+        width = max(len(command + option) for command, _ in steps)
+        for command, what in steps:
+            self._say(f"  podchain {command + option:<{width}}  # {what}")
 
     def start_failed(self, name: str, why: str, log: Sequence[str]) -> None:
         """The cluster can't start because of one actor."""

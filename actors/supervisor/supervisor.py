@@ -17,6 +17,7 @@ import select
 import shutil
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -121,11 +122,16 @@ class Supervisor:
 
     def _start_all(self) -> None:
         """Fork each actor as soon as its modules are loaded: the first ones work while the last ones load."""
-        parent_death.preload()
         for spec in self._specs:
             if self._stop_requests or self._failed:
                 return
-            self._actors.append(actor := Supervised(spec, spec.load()))
+            try:
+                main = spec.load()
+            except Exception as error:  # whatever is wrong with its modules or settings, it is this actor's
+                self._failed = True
+                self._reporter.start_failed(spec.name, f"can't be loaded: {error}", traceback.format_exc().splitlines())
+                return
+            self._actors.append(actor := Supervised(spec, main))
             gc.freeze()  # what is loaded now lives for ever: a child's collector must not touch, and so copy, its pages
             self._fork(actor)
             self._turn(0.0)
