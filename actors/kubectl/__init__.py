@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "scale": f"{_HERE}.scale:scale_command",
     "set": f"{_HERE}.set_image:set_group",
     "taint": f"{_HERE}.taint:taint_command",
-    "trace": f"{_HERE}.trace:trace_command",
+    "trace": f"{_HERE}.trace:trace",
     "uncordon": f"{_HERE}.cordon:uncordon_command",
     "wait": f"{_HERE}.wait:wait_command",
 }

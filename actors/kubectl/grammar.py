@@ -14,6 +14,7 @@ from actors.kubectl.session import NAMESPACE_KEY
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_AFTER_DASH_KEY: Final = "podchain.after-dash"
 _DURATION_PARTS: Final = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
 _UNIT_S: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -22,10 +23,13 @@ class Command(click.Command):
     """A command whose usage errors read and exit as kubectl's."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_AFTER_DASH_KEY] = args[args.index("--") + 1 :] if "--" in args else []
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            sys.stderr.write(f"error: {_usage_message(error)}\nSee '{ctx.command_path} --help' for usage.\n")
+            sys.stderr.write(f"error: {_usage_message(error)}\n")
+            if not isinstance(error, click.MissingParameter):
+                sys.stderr.write(f"See '{ctx.command_path} --help' for usage.\n")
             raise click.exceptions.Exit(1) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -37,6 +41,12 @@ class Command(click.Command):
             return fail(error)
 
 
+def after_dash(ctx: click.Context) -> list[str]:
+    """The arguments that stand after ``--``: the command that a container is to run."""
+    found: list[str] = ctx.meta.get(_AFTER_DASH_KEY, [])
+    return list(found)
+
+
 def _usage_message(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         kind = "flag" if error.option_name.startswith("--") else "shorthand flag"
@@ -44,7 +54,7 @@ def _usage_message(error: click.UsageError) -> str:
     if isinstance(error, click.BadOptionUsage):
         return f"flag needs an argument: {error.option_name}"
     if isinstance(error, click.MissingParameter) and error.param is not None:
-        return f'required flag(s) "{error.param.name}" not set'
+        return f'required flag(s) "{error.param.opts[-1].lstrip("-")}" not set'
     if isinstance(error, click.BadParameter) and error.param is not None:
         return f'invalid argument for "{error.param.opts[0]}" flag: {error.message}'
     return error.format_message()
@@ -86,7 +96,24 @@ def subcommand(group: click.Group, name: str, **attributes: Any) -> Callable[[Ca
 
 
 class Group(click.Group):
-    """A group (``rollout``, ``set``) whose errors read as kubectl's."""
+    """A group (``rollout``, ``set``) whose errors read as kubectl's; aliases work but aren't listed."""
+
+    def hide(self, name: str) -> None:
+        """Leave a name out of the help."""
+        self.hidden_names = (*getattr(self, "hidden_names", ()), name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        hidden = getattr(self, "hidden_names", ())
+        return [name for name in super().list_commands(ctx) if name not in hidden]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            sys.stderr.write(f"error: {_usage_message(error)}\nSee '{ctx.command_path} --help' for usage.\n")
+            raise click.exceptions.Exit(1) from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
