@@ -1,0 +1,434 @@
+"""The `process` driver: each container's command as a real OS process. No image, no isolation: see docs/runtimes.md.
+
+This touches the operating system, so it is handed to the runtime actor from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from actors.runtime.container_log import ContainerLog, read_container_log
+from actors.runtime.driver import DriverHost, LogRead
+from actors.runtime.process_child import (
+    Keeper,
+    exit_code_of,
+    kill_leftover,
+    kill_session,
+    start_process,
+    started_at_s,
+)
+from actors.runtime.process_files import inside, link_mounts, make_volumes, remove_tree
+from actors.runtime.process_probe import LOOPBACK, PortError, port_of, probe_exec, probe_http, probe_tcp, run_command
+from actors.runtime.protocol import (
+    CREATED,
+    EXITED,
+    INVALID,
+    RUN_ERROR,
+    RUNNING,
+    ContainerState,
+    Params,
+    PodSandbox,
+    PullState,
+    RuntimeRefused,
+)
+
+LOST_EXIT_CODE: Final = 137
+LOST_REASON: Final = "Unknown"
+READ_BYTES: Final = 64 * 1024
+TERMINATION_MESSAGE_BYTES: Final = 4096
+FALLBACK_LINES: Final = 80
+FALLBACK_BYTES: Final = 2048
+#: Where there is no descriptor that tells of a process's end, its end is looked for this often.
+POLL_S: Final = 0.02
+#: What containers have left when the whole runtime stops.
+CLOSE_GRACE_S: Final = 0.5
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(slots=True)
+class _Container:
+    """What the driver holds of a container beside its state."""
+
+    argv: list[str]
+    env: dict[str, str]
+    root: Path
+    directory: Path
+    log: ContainerLog
+    termination: Path
+    from_logs: bool
+    stop_signal: int
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    pipes: dict[int, str] = field(default_factory=dict)
+    exit_descriptor: int = -1
+    kill_timer: Any = None
+
+
+class ProcessDriver:
+    """Runs containers as processes below a state directory of its own."""
+
+    name = "process"
+    version = "1.0.0"
+    image_filesystem = False
+
+    def __init__(self, state_directory: Path) -> None:
+        self._state = state_directory
+        self._containers: dict[str, _Container] = {}
+        self._places: dict[str, dict[str, str]] = {}
+        self._sessions: dict[str, list[float]] = {}
+        """By container id: session and start time of its first process, for the next incarnation."""
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._keeper = Keeper()
+        self._host: DriverHost
+
+    # The state directory
+
+    def open(self, host: DriverHost) -> Sequence[PodSandbox]:
+        self._host = host
+        (self._state / "pods").mkdir(parents=True, exist_ok=True)
+        found: list[PodSandbox] = []
+        for directory in sorted((self._state / "pods").iterdir()):
+            pod = self._restore(directory)
+            if pod is not None:
+                found.append(pod)
+        return found
+
+    def _restore(self, directory: Path) -> PodSandbox | None:
+        try:
+            saved = json.loads((directory / "pod.json").read_text())
+            pod = PodSandbox.from_wire(saved["pod"])
+        except (OSError, ValueError, KeyError, TypeError):
+            remove_tree(directory)  # it broke off before the pod was made
+            return None
+        for session, leader_started_s in saved["sessions"].values():
+            kill_leftover(int(session), leader_started_s)
+        for attempts in pod.containers.values():
+            for container in attempts:
+                if container.state in (RUNNING, CREATED):
+                    container.state, container.exit_code = EXITED, LOST_EXIT_CODE
+                    container.reason, container.finished_s = LOST_REASON, self._host.wall_s()
+        self._places[pod.uid] = saved["places"]
+        self._save(pod)
+        return pod
+
+    def _save(self, pod: PodSandbox) -> None:
+        directory = self._directory(pod)
+        if not directory.exists():
+            return
+        ids = [container.id for attempts in pod.containers.values() for container in attempts]
+        sessions = {identifier: self._sessions[identifier] for identifier in ids if identifier in self._sessions}
+        saved = {"pod": pod.wire(), "sessions": sessions, "places": self._places.get(pod.uid, {})}
+        temporary = directory / "pod.json.new"
+        temporary.write_text(json.dumps(saved))
+        temporary.replace(directory / "pod.json")
+
+    def _directory(self, pod: PodSandbox) -> Path:
+        return self._state / "pods" / inside(pod.uid)
+
+    # Sandboxes
+
+    def run_pod_sandbox(self, pod: PodSandbox, params: Params) -> None:
+        directory = self._directory(pod)
+        directory.mkdir(parents=True, exist_ok=True)
+        claims = self._state / "claims" / inside(pod.namespace)
+        try:
+            self._places[pod.uid] = make_volumes(directory, claims, params.get("volumes") or {})
+        except OSError as error:
+            raise RuntimeRefused(INVALID, f"{error.filename}: {error.strerror}") from error
+        self._save(pod)
+
+    def stop_pod_sandbox(self, pod: PodSandbox) -> None:
+        for attempts in pod.containers.values():
+            for container in attempts:
+                self._end_now(pod, container)
+        self._save(pod)
+
+    def remove_pod_sandbox(self, pod: PodSandbox) -> None:
+        for attempts in pod.containers.values():
+            for container in attempts:
+                self._containers.pop(container.id, None)
+        self._places.pop(pod.uid, None)
+        remove_tree(self._directory(pod))
+
+    def pull_image(self, pod: PodSandbox, pull: PullState, container: str) -> None:
+        self._host.pulled(pod, pull, 0, "")
+
+    # Containers
+
+    def create_container(self, pod: PodSandbox, container: ContainerState, params: Params) -> None:
+        base = self._directory(pod) / "containers" / inside(container.name)
+        root = base / str(container.attempt)
+        termination = root / inside(params.get("termination_path") or "/dev/termination-log")
+        directory = root / inside(params.get("working_dir") or "/")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            link_mounts(root, params.get("mounts") or (), self._places.get(pod.uid, {}))
+            directory.mkdir(parents=True, exist_ok=True)
+            termination.parent.mkdir(parents=True, exist_ok=True)
+            termination.touch()
+            log = ContainerLog(base / f"{container.attempt}.log")
+        except OSError as error:
+            raise RuntimeRefused(INVALID, f"{error.filename}: {error.strerror}") from error
+        self._containers[container.id] = _Container(
+            _command(params, root),
+            self._environment(pod, params, root, termination),
+            root,
+            directory,
+            log,
+            termination,
+            bool(params.get("termination_from_logs")),
+            getattr(signal, str(params.get("stop_signal") or "SIGTERM"), signal.SIGTERM),
+        )
+
+    def _environment(self, pod: PodSandbox, params: Params, root: Path, termination: Path) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", DEFAULT_PATH),
+            "HOME": str(root),
+            "HOSTNAME": pod.name,
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            **(params.get("env") or {}),
+            "PODCHAIN_ROOT": str(root),
+            "PODCHAIN_TERMINATION_LOG": str(termination),
+        }
+
+    def start_container(self, pod: PodSandbox, container: ContainerState) -> float:
+        held = self._held(container)
+        if not held.argv:
+            raise RuntimeRefused(RUN_ERROR, "no command specified: the process runtime has no images, give one")
+        try:
+            held.process, out, err = start_process(held.argv, str(held.directory), held.env)
+        except OSError as error:
+            why = f'exec: "{held.argv[0]}": {(error.strerror or str(error)).lower()}'
+            raise RuntimeRefused(RUN_ERROR, f"failed to start process: {why}") from error
+        session = held.process.pid
+        held.started_s = self._host.wall_s()
+        self._sessions[container.id] = [session, started_at_s(session)]
+        self._keeper.add(session)
+        container.state, container.started_s = RUNNING, held.started_s
+        self._save(pod)
+        loop = asyncio.get_running_loop()
+        held.pipes = {out: "stdout", err: "stderr"}
+        for descriptor in held.pipes:
+            loop.add_reader(descriptor, self._read, held, descriptor)
+        self._watch_exit(pod, container, held)
+        return held.started_s
+
+    def _watch_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+        assert held.process is not None
+        if hasattr(os, "pidfd_open"):
+            held.exit_descriptor = os.pidfd_open(held.process.pid)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(held.exit_descriptor, self._look_for_exit, pod, container, held)
+        else:
+            self._host.call_later(POLL_S, lambda: self._poll_exit(pod, container, held))
+
+    def _poll_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+        self._look_for_exit(pod, container, held)
+        if container.state == RUNNING:
+            self._host.call_later(POLL_S, lambda: self._poll_exit(pod, container, held))
+
+    def _look_for_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+        if held.process is None or held.process.poll() is None:
+            return
+        self._ended(pod, container, held)
+
+    def _ended(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+        """The first process has ended: with it ends everything of its session, as with a container's first process."""
+        if held.process is None:
+            return
+        code = exit_code_of(held.process.returncode)
+        session = held.process.pid
+        held.process = None
+        if held.exit_descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(held.exit_descriptor)
+            os.close(held.exit_descriptor)
+        kill_session(session)
+        self._keeper.remove(session)
+        self._sessions.pop(container.id, None)
+        if held.kill_timer is not None:
+            held.kill_timer.cancel()
+        for descriptor in list(held.pipes):
+            self._read(held, descriptor)
+            self._close_pipe(held, descriptor)
+        held.log.finish(self._host.wall_s())
+        self._host.exited(pod, container, code, "", self._termination_message(container, held, code))
+        self._save(pod)
+
+    def _termination_message(self, container: ContainerState, held: _Container, code: int) -> str:
+        with contextlib.suppress(OSError):
+            data = held.termination.read_bytes()
+            if data:
+                return data[:TERMINATION_MESSAGE_BYTES].decode("utf-8", "replace")
+        if held.from_logs and code != 0:
+            text, _ = self._read_log(container, held.log.path, LogRead(tail_lines=FALLBACK_LINES))
+            return text[-FALLBACK_BYTES:]
+        return ""
+
+    def _read(self, held: _Container, descriptor: int) -> None:
+        """Take what there is on a pipe."""
+        while descriptor in held.pipes:
+            try:
+                data = os.read(descriptor, READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._close_pipe(held, descriptor)
+                return
+            held.log.write(held.pipes[descriptor], data, self._host.wall_s())
+            if len(data) < READ_BYTES:
+                return
+
+    def _close_pipe(self, held: _Container, descriptor: int) -> None:
+        if held.pipes.pop(descriptor, None) is not None:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+
+    def stop_container(self, pod: PodSandbox, container: ContainerState, timeout_s: float) -> None:
+        held = self._containers.get(container.id)
+        if held is None or held.process is None:
+            return
+        if timeout_s <= 0:
+            self._end_now(pod, container)
+            return
+        with contextlib.suppress(OSError):
+            os.kill(held.process.pid, held.stop_signal)
+        if held.kill_timer is not None:
+            held.kill_timer.cancel()
+        process = held.process
+        held.kill_timer = self._host.call_later(timeout_s, lambda: kill_session(process.pid))
+
+    def _end_now(self, pod: PodSandbox, container: ContainerState) -> None:
+        held = self._containers.get(container.id)
+        if held is None or held.process is None:
+            return
+        kill_session(held.process.pid)
+        held.process.wait()
+        self._ended(pod, container, held)
+
+    def remove_container(self, pod: PodSandbox, container: ContainerState) -> None:
+        self._containers.pop(container.id, None)
+        base = self._directory(pod) / "containers" / inside(container.name)
+        remove_tree(base / str(container.attempt))
+        for name in (f"{container.attempt}.log", f"{container.attempt}.log.1"):
+            (base / name).unlink(missing_ok=True)
+
+    def _held(self, container: ContainerState) -> _Container:
+        held = self._containers.get(container.id)
+        if held is None:
+            raise RuntimeRefused(RUN_ERROR, f"container {container.id} is not known to this runtime")
+        return held
+
+    # Commands and probes
+
+    async def exec_sync(
+        self,
+        pod: PodSandbox,
+        container: ContainerState,
+        command: Sequence[str],
+        timeout_s: float,
+    ) -> dict[str, Any]:
+        held = self._held(container)
+        if held.process is None:
+            raise RuntimeRefused(INVALID, "container is not running")
+        argv = _located(list(command), held.root)
+        code, out, err = await run_command(argv, str(held.directory), held.env, timeout_s)
+        if code is None:
+            raise RuntimeRefused("DeadlineExceeded", f"command {command!r} timed out after {timeout_s:g}s")
+        return {"exit_code": code, "stdout": out, "stderr": err}
+
+    def probe(
+        self,
+        pod: PodSandbox,
+        container: ContainerState,
+        params: Params,
+        answer: Callable[[bool, str], None],
+    ) -> None:
+        held = self._containers.get(container.id)
+        if held is None or held.process is None:
+            answer(False, "container is not running")
+            return
+        task = asyncio.get_running_loop().create_task(self._probe(held, params, answer))
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def _probe(self, held: _Container, params: Params, answer: Callable[[bool, str], None]) -> None:
+        handler, timeout_s = params["probe"], float(params.get("timeout_s") or 1.0)
+        ports = params.get("ports") or ()
+        try:
+            if handler.get("exec"):
+                argv = _located(list(handler["exec"].get("command") or ["true"]), held.root)
+                ok, output = await probe_exec(argv, str(held.directory), held.env, timeout_s)
+            elif handler.get("httpGet"):
+                port = port_of(handler["httpGet"]["port"], ports)
+                ok, output = await probe_http(handler["httpGet"], port, timeout_s)
+            elif handler.get("tcpSocket"):
+                what = handler["tcpSocket"]
+                ok, output = await probe_tcp(what.get("host") or LOOPBACK, port_of(what["port"], ports), timeout_s)
+            else:
+                ok, output = False, "this kind of probe is not supported by the process runtime"
+        except PortError as error:
+            ok, output = False, str(error)
+        answer(ok, output)
+
+    # Logs
+
+    def read_log(self, pod: PodSandbox, container: ContainerState, read: LogRead) -> tuple[str, int]:
+        base = self._directory(pod) / "containers" / inside(container.name)
+        return self._read_log(container, base / f"{container.attempt}.log", read)
+
+    def _read_log(self, container: ContainerState, path: Path, read: LogRead) -> tuple[str, int]:
+        held = self._containers.get(container.id)
+        if held is not None:
+            return read_container_log(path, held.log.rotated_bytes, held.log.older_bytes, read)
+        older = path.with_suffix(".log.1")
+        size = older.stat().st_size if older.exists() else 0
+        return read_container_log(path, size, size, read)
+
+    # The end
+
+    def close(self) -> None:
+        """SIGTERM to all, a moment, SIGKILL: nothing is left when this returns."""
+        running = [held for held in self._containers.values() if held.process is not None]
+        for held in running:
+            assert held.process is not None
+            with contextlib.suppress(OSError):
+                os.kill(held.process.pid, held.stop_signal)
+        deadline_s = time.monotonic() + CLOSE_GRACE_S
+        while running and time.monotonic() < deadline_s:
+            running = [held for held in running if held.process is not None and held.process.poll() is None]
+            if running:
+                time.sleep(0.005)
+        for held in self._containers.values():
+            if held.process is not None:
+                kill_session(held.process.pid)
+                held.process.wait()
+        for task in list(self._tasks):
+            task.cancel()
+        self._keeper.close()
+
+
+def _command(params: Params, root: Path) -> list[str]:
+    """What to run. Without an image there is no entrypoint that ``args`` could be given to."""
+    if not params.get("command"):
+        return []
+    words = [*params["command"], *(params.get("args") or ())]
+    return _located([word.replace("$(PODCHAIN_ROOT)", str(root)) for word in words], root)
+
+
+def _located(argv: list[str], root: Path) -> list[str]:
+    """A program named by a path is looked for below the container's root first, then on the machine."""
+    if argv and argv[0].startswith("/") and (root / argv[0].lstrip("/")).exists():
+        return [str(root / argv[0].lstrip("/")), *argv[1:]]
+    return argv
