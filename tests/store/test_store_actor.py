@@ -218,6 +218,16 @@ def test_a_repeated_request_is_carried_out_once():
         assert world.ask(STATUS).body["revision"] == 11
 
 
+def test_a_repeat_with_an_answer_too_large_for_the_fabric_to_keep_is_carried_out_once():
+    with World(faults=RandomFaults(duplicate=1.0, delay_max_s=0.3)) as world:
+        world.put(b"large", b"x" * 10_000)
+        for _ in range(5):
+            row = [[], [["put", b"k", 0], ["range", b"large", b"", 0]], [], ""]
+            assert world.txn(row, values=[b""])[1] == [b"x" * 10_000]
+        world.sim.run_for(5)
+        assert world.ask(STATUS).body["revision"] == 7
+
+
 def test_compaction():
     with World() as world:
         for i in range(20):
