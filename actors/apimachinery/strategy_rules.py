@@ -66,6 +66,7 @@ class Rules:
     prepare_update: PrepareUpdate | None = None
     validate: Validate | None = None
     validate_update: ValidateUpdate | None = None
+    validate_create: Validate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class _Row:
     validate_update: ValidateUpdate | None = None
     prepare_create: Prepare | None = None
     prepare_update: PrepareUpdate | None = None
+    validate_create: Validate | None = None
 
 
 _TABLE: Final[Mapping[str, _Row]] = {
@@ -82,6 +84,7 @@ _TABLE: Final[Mapping[str, _Row]] = {
         pods.validate_pod_update,
         strategy_pod.prepare_pod,
         strategy_pod.prepare_pod_status_update,
+        pods.validate_pod_create,
     ),
     "v1/replicationcontrollers": _Row(workloads.validate_replication_controller),
     "apps/v1/deployments": _Row(workloads.validate_deployment, workloads.validate_selector_update),
@@ -165,6 +168,7 @@ def _make_rules(resource: Resource) -> Rules:
         row.prepare_update,
         row.validate,
         row.validate_update,
+        row.validate_create,
     )
 
 

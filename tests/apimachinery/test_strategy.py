@@ -139,6 +139,10 @@ def test_class_of_service(resources, expected):
             pod(volumes=[{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]),
             'spec.volumes[1].name: Duplicate value: "v"',
         ),
+        (
+            pod(ephemeralContainers=[{"name": "debug", "image": "b:1"}]),
+            "spec.ephemeralContainers: Forbidden: cannot be set on create",
+        ),
         (pod(volumes=[{"name": "v", "secret": {}}]), "spec.volumes[0].secret.secretName: Required value"),
         (
             pod(tolerations=[{"key": "k", "operator": "Exists", "tolerationSeconds": 5}]),

@@ -42,11 +42,15 @@ _CHANGEABLE: Final = (
 def validate_pod(pod: Object) -> Errors:
     """A pod, after defaults."""
     errors: Errors = []
-    spec = pod.get("spec") or {}
-    check_pod_spec(errors, "spec", spec)
-    if spec.get("ephemeralContainers") and not pod["metadata"].get("uid"):
-        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    check_pod_spec(errors, "spec", pod.get("spec") or {})
     return errors
+
+
+def validate_pod_create(pod: Object) -> Errors:
+    """What only an existing pod may have."""
+    if (pod.get("spec") or {}).get("ephemeralContainers"):
+        return [forbidden("spec.ephemeralContainers", "cannot be set on create")]
+    return []
 
 
 def check_pod_spec(errors: Errors, path: str, spec: Object) -> None:
