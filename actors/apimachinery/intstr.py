@@ -25,8 +25,8 @@ def scaled_value(value: Any, total: int, *, round_up: bool) -> int:
 def fenceposts(max_surge: Any, max_unavailable: Any, desired: int) -> tuple[int, int]:
     """How many pods may be above and below `desired` (``ResolveFenceposts``).
 
-    Surge is rounded up and unavailability down; when that leaves no room at all, one may be unavailable, since a rollout
-    could not move otherwise.
+    Surge is rounded up and unavailability down; when that leaves no room at all, one may be unavailable, since a
+    rollout could not move otherwise.
     """
     surge = scaled_value(0 if max_surge is None else max_surge, desired, round_up=True)
     unavailable = scaled_value(0 if max_unavailable is None else max_unavailable, desired, round_up=False)
