@@ -185,7 +185,8 @@ def decode_definition(
         decoded: Object = validator.validate_python(obj)
         return decoded, []
     except ValidationError as error:
-        problems = error.errors(include_url=False)
+        # In the order of a manifest with sorted keys, which is how clients send them.
+        problems = sorted(error.errors(include_url=False), key=lambda problem: problem["loc"])
     if any(problem["input"] is None for problem in problems):
         obj = _without_nulls(obj, definitions()[definition])
         return decode_definition(definition, obj, version, kind, field_validation)

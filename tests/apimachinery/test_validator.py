@@ -55,8 +55,6 @@ def test_unknown_fields_are_refused_with_their_path():
     assert refusal(DEPLOYMENTS, obj) == (
         'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: '
         'unknown field "spec.replica", unknown field "spec.template.spec.containers[0].imagee"'
-    ) or refusal(DEPLOYMENTS, obj).endswith(
-        'unknown field "spec.template.spec.containers[0].imagee", unknown field "spec.replica"'
     )
 
 
@@ -105,9 +103,7 @@ def test_wrong_types_are_worded_as_go_does(change, message):
 
 def test_bad_quantities_are_refused_and_good_ones_made_canonical():
     obj = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "resources": {"limits": {"cpu": "1x"}}}]}}
-    assert "quantities must match the regular expression" in refusal(PODS, obj) or "unable to parse" in refusal(
-        PODS, obj
-    )
+    assert "quantities must match the regular expression" in refusal(PODS, obj)
     obj["spec"]["containers"][0]["resources"]["limits"] = {"cpu": 0.5, "memory": "1024Mi", "example.com/gpu": 2}
     decoded, _ = decode(PODS, obj)
     limits = decoded["spec"]["containers"][0]["resources"]["limits"]
