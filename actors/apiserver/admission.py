@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import FieldError, forbidden, invalid
+from actors.apiserver.storage_key import path_of
 from actors.apiserver.watch_cache import WatchCache
 
 SERVICES: Final = "services"
@@ -86,11 +87,13 @@ def allocate_cluster_ip(service: Object, cache: WatchCache, taken: Callable[[str
     spec = service.setdefault("spec", {})
     if spec.get("type") == "ExternalName":
         return
+    metadata = service["metadata"]
+    own = path_of(metadata.get("namespace", ""), metadata.get("name", ""))
     used = {
         entry.object.get("spec", {}).get("clusterIP"): path
         for path, entry in cache.collection(SERVICES).entries.items()
+        if path != own  # a repeat of its own creation is no collision
     }
-    metadata = service["metadata"]
     stated = spec.get("clusterIP") or ""
     if stated == "None":
         spec["clusterIPs"] = ["None"]
@@ -98,8 +101,7 @@ def allocate_cluster_ip(service: Object, cache: WatchCache, taken: Callable[[str
         _check_stated(service, stated, stated in used or taken(stated))
         spec["clusterIPs"] = [stated]
     else:
-        seed = f"{metadata.get('namespace', '')}/{metadata['name']}".encode()
-        start = int.from_bytes(hashlib.blake2b(seed, digest_size=8).digest())
+        start = int.from_bytes(hashlib.blake2b(own.encode(), digest_size=8).digest())
         address = _probe(start, lambda ip: ip in used or taken(ip))
         spec["clusterIP"], spec["clusterIPs"] = address, [address]
     spec.setdefault("ipFamilies", ["IPv4"])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from actors.apimachinery.meta import key_of
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.status import ApiError
 from actors.apiserver.admission import KUBERNETES_SERVICE_IP, SYSTEM_PRIORITY_CLASSES
@@ -55,17 +56,17 @@ def _kubernetes_service() -> tuple[str, Object]:
 async def create_missing(ctx: Context, registry: Registry) -> None:
     """Create what isn't there; returns once all of it is. Raises `RuntimeError` when one is refused."""
     for stage in built_in_objects():
-        waiting = stage
-        while waiting:
-            outcomes = await _create(ctx, registry, waiting)
-            waiting = []
-            for (resource, obj), outcome in zip(stage, outcomes, strict=False):
+        missing = [(resource, obj) for resource, obj in stage if not registry.knows(resource, key_of(obj))]
+        while missing:
+            outcomes = await _create(ctx, registry, missing)
+            failed = []
+            for (resource, obj), outcome in zip(missing, outcomes, strict=True):
                 if outcome.code >= 500:
-                    waiting.append((resource, obj))
+                    failed.append((resource, obj))
                 elif outcome.code >= 400 and outcome.code != 409:
                     raise RuntimeError(f"can't create {obj['kind']} {obj['metadata']['name']}: {outcome.status}")
-            stage = waiting
-            if waiting:
+            missing = failed
+            if missing:
                 await ctx.sleep(RETRY_S)
 
 

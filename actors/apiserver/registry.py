@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from actors.apimachinery.meta import format_time, uid_of
+from actors.apimachinery.meta import Key, format_time, uid_of
 from actors.apimachinery.operation import Object, Operation, encode_object
 from actors.apimachinery.resources import ResourceTable
 from actors.apimachinery.status import (
@@ -27,7 +27,7 @@ from actors.apiserver.listing import list_question
 from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
 from actors.apiserver.scale import plan_scale
-from actors.apiserver.storage_key import collection_of
+from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.update import Change, patching, plan_update, replacement, stored_change
 from actors.apiserver.watch_cache import WatchCache
 from actors.apiserver.write import Commit, Outcome, Plan, Target, Write, Writer
@@ -65,6 +65,11 @@ class Registry:
         if not subresource and operation.verb not in resource.verbs:
             raise method_not_supported(resource.plural, resource.group, operation.verb)
         return Call(operation, operation_id, resource, now_s, request)
+
+    def knows(self, resource: str, key: Key) -> bool:
+        """Whether an object is known to exist."""
+        found = self._resources.get(resource)
+        return found is not None and self._cache.get(collection_of(found), path_of(*key)) is not None
 
     def keys_of(self, call: Call) -> tuple[bytes, ...] | None:
         """The keys whose earlier writes in the same batch an operation must wait for; None: all of them."""
