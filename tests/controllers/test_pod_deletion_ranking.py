@@ -72,7 +72,7 @@ def test_the_node_with_more_pods_of_the_owner_gives_first() -> None:
 
 
 def test_ages_of_one_logarithmic_step_are_told_apart_by_uid() -> None:
-    older, younger = make("a", ready_s=1100), make("b", ready_s=1050)
+    older, younger = make("a", ready_s=1090), make("b", ready_s=1050)
     assert pods_to_delete([younger, older], (), 1, T0) == [older]
 
 

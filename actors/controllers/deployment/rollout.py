@@ -33,7 +33,7 @@ class Replicas:
 
     obj: Object
     stored: Object
-    """As it was read. Not stored yet when its uid is empty."""
+    """As it was read."""
 
     @property
     def name(self) -> str:
@@ -43,8 +43,12 @@ class Replicas:
     @property
     def size(self) -> int:
         """``spec.replicas``: how many pods it is to have."""
-        replicas = self.obj["spec"].get("replicas")
-        return 1 if replicas is None else int(replicas)
+        return size_of(self.obj)
+
+    @property
+    def growth(self) -> int:
+        """By how much its size is to change."""
+        return self.size - size_of(self.stored)
 
     @property
     def created(self) -> tuple[str, str]:
@@ -118,8 +122,7 @@ class Rollout:
     @property
     def desired(self) -> int:
         """``spec.replicas``."""
-        replicas = self.spec.get("replicas")
-        return 1 if replicas is None else int(replicas)
+        return size_of(self.deployment)
 
     @property
     def is_rolling(self) -> bool:
@@ -185,9 +188,11 @@ class Rollout:
         return True
 
     def decision(self) -> Decision:
-        """Everything decided, as writes: ReplicaSets first, the Deployment's status last."""
+        """Everything decided, as writes: ReplicaSets first, those that shrink before those that grow; status last."""
         writes = list(self.creates)
-        writes.extend(_update(REPLICASETS, rs.obj) for rs in self.all if rs.obj is not rs.stored and uid_of(rs.stored))
+        changed = [rs for rs in self.all if rs.obj is not rs.stored]
+        changed.sort(key=lambda rs: rs.growth)
+        writes.extend(_update(REPLICASETS, rs.obj) for rs in changed)
         writes.extend(self.deletes)
         writes.extend(self._status_writes())
         return Decision(writes, self.events, self.requeue_after_s)
@@ -205,6 +210,12 @@ class Rollout:
 def _update(resource: str, obj: Object, subresource: str = "") -> Operation:
     key: Key = key_of(obj)
     return Operation("update", resource, key.namespace, key.name, subresource, obj)
+
+
+def size_of(obj: Object) -> int:
+    """``spec.replicas``, 1 if it is left out."""
+    replicas = obj["spec"].get("replicas")
+    return 1 if replicas is None else int(replicas)
 
 
 def delete(rs: Replicas) -> Operation:

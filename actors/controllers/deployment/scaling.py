@@ -84,11 +84,11 @@ def proportional_sizes(rollout: Rollout, replicasets: list[Replicas], to_add: in
 
 
 def _share(rollout: Rollout, rs: Replicas, left: int, to_add: int) -> int:
-    """What one ReplicaSet gets of what is left to add or to remove."""
+    """What one ReplicaSet gets of what is left to add or to remove; when removing, none grows."""
     if rs.size == 0 or to_add == 0 or left == 0:
         return 0
     fraction = _fraction(rollout, rs)
-    return min(fraction, left) if to_add > 0 else max(fraction, left)
+    return min(fraction, left) if to_add > 0 else min(0, max(fraction, left))
 
 
 def _fraction(rollout: Rollout, rs: Replicas) -> int:
