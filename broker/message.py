@@ -183,7 +183,7 @@ def unpack(raw: bytes) -> Body:
     """Decode a body or a value. Raises `MalformedMessage` for bytes that are not MessagePack."""
     try:
         return msgpack.unpackb(raw, raw=False, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MalformedMessage(str(error)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable
 from contextvars import Context as Variables
@@ -26,7 +27,8 @@ class _JumpingSelector(selectors.SelectSelector):
         if timeout is None:
             raise Deadlock("no timer is set and no task can run")
         if timeout > 0:
-            self.now_s += timeout
+            # A wait too short for the clock's precision must move it all the same, or it would never end.
+            self.now_s = max(self.now_s + timeout, math.nextafter(self.now_s, math.inf))
         return []
 
 

@@ -77,7 +77,7 @@ class ApiServer:
         if len(operations) > OPERATIONS_MAX:
             request.fail("BadRequest", f"a batch has {OPERATIONS_MAX} operations at most")
             return
-        Batch(request, operations, self.registry, self._ctx.wall_s()).advance()
+        Batch(request, operations, self.registry, self._ctx.wall_s()).start()
 
     def _on_commit(self, call: Call, revision: int, path: str) -> None:
         """Note a committed write for `trace`."""

@@ -17,6 +17,9 @@ from actors.apiserver.registry import Registry
 from actors.apiserver.write import Outcome
 from broker.message import Request
 
+#: The store keys an operation looks at, the one it writes first; None when it may be any.
+Keys = tuple[bytes, ...] | None
+
 #: A request has no more operations.
 OPERATIONS_MAX = 10_000
 
@@ -36,53 +39,56 @@ class Batch:
         self._registry = registry
         self._now_s = now_s
         self._outcomes: list[Outcome | None] = [None] * len(operations)
-        self._next = 0
         self._left = len(operations)
-        self._writing: dict[bytes, int] = {}
-        self._unkeyed = 0
-        self._advancing = False
+        self._last_writer: dict[bytes, int] = {}
+        """Key to the last operation, so far, that writes it."""
+        self._last_barrier = -1
+        """The last operation, so far, that may write anything."""
+        self._followers: dict[int, list[int]] = {}
+        """Operation to those that wait for it."""
+        self._awaited = [0] * len(operations)
+        """How many operations each waits for."""
+        self._waiting: dict[int, Call] = {}
 
-    def advance(self) -> None:
-        """Begin every operation that may begin."""
-        if self._advancing:
-            return
-        self._advancing = True
-        while self._next < len(self._operations):
-            index = self._next
+    def start(self) -> None:
+        """Begin every operation that waits for none; the others follow as those are done."""
+        for index, operation in enumerate(self._operations):
+            own_id = operation_id(self._request.id, index)
             try:
-                own_id = operation_id(self._request.id, index)
-                call = self._registry.resolve(self._operations[index], own_id, self._now_s, self._request)
+                call = self._registry.resolve(operation, own_id, self._now_s, self._request)
             except ApiError as error:
-                self._next += 1
-                self._finish(index, (), Outcome.of_error(error))
+                self._finish(index, Outcome.of_error(error))
                 continue
             keys = self._registry.keys_of(call)
-            if self._must_wait(keys):
-                break
-            self._next += 1
-            self._begin(index, call, keys)
-        self._advancing = False
-        if not self._left and not self._request.answered:
-            self._reply()
+            self._line_up(index, keys, writes=operation.verb not in ("get", "list"))
+            if self._awaited[index]:
+                self._waiting[index] = call
+            else:
+                self._begin(index, call)
+        self._reply_when_done()
 
-    def _must_wait(self, keys: tuple[bytes, ...] | None) -> bool:
+    def _line_up(self, index: int, keys: Keys, *, writes: bool) -> None:
+        """Have the operation wait for the earlier ones that it could notice."""
         if keys is None:
-            return bool(self._writing) or bool(self._unkeyed)
-        return any(key in self._writing for key in keys)
+            earlier = {each for each in range(index) if self._outcomes[each] is None}
+        else:
+            earlier = {self._last_writer[key] for key in keys if key in self._last_writer}
+            if self._last_barrier >= 0:
+                earlier.add(self._last_barrier)
+        for each in sorted(earlier):
+            if self._outcomes[each] is None:
+                self._followers.setdefault(each, []).append(index)
+                self._awaited[index] += 1
+        if writes:
+            if keys:
+                self._last_writer[keys[0]] = index  # the namespace of a create is looked at, not written
+            else:
+                self._last_barrier = index
 
-    def _begin(self, index: int, call: Call, keys: tuple[bytes, ...] | None) -> None:
-        writes = call.operation.verb not in ("get", "list")
-        held = (keys or ())[:1] if writes else ()  # the namespace of a create is looked at, not written
-        for key in held:
-            self._writing[key] = self._writing.get(key, 0) + 1
-        if writes and not held:
-            self._unkeyed += 1
-
+    def _begin(self, index: int, call: Call) -> None:
         def done(outcome: Outcome) -> None:
-            if writes and not held:
-                self._unkeyed -= 1
-            self._finish(index, held, outcome)
-            self.advance()
+            self._finish(index, outcome)
+            self._reply_when_done()
 
         try:
             self._registry.begin(call, done)
@@ -93,15 +99,19 @@ class Batch:
             if self._outcomes[index] is None:
                 done(Outcome.of_error(internal_error(f"{type(error).__name__}: {error}")))
 
-    def _finish(self, index: int, held: tuple[bytes, ...], outcome: Outcome) -> None:
+    def _finish(self, index: int, outcome: Outcome) -> None:
         if self._outcomes[index] is not None:
             raise RuntimeError(f"operation {index} of {self._request.id} ended twice")
         self._outcomes[index] = outcome
         self._left -= 1
-        for key in held:
-            self._writing[key] -= 1
-            if not self._writing[key]:
-                del self._writing[key]
+        for follower in self._followers.pop(index, ()):
+            self._awaited[follower] -= 1
+            if not self._awaited[follower]:
+                self._begin(follower, self._waiting.pop(follower))
+
+    def _reply_when_done(self) -> None:
+        if not self._left and not self._request.answered:
+            self._reply()
 
     def _reply(self) -> None:
         body: list[Any] = []

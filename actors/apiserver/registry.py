@@ -81,8 +81,9 @@ class Registry:
             body = call.operation.body
             metadata = body.get("metadata") if isinstance(body, dict) else None
             name = metadata.get("name") if isinstance(metadata, dict) else None
-            if isinstance(name, str) and not call.name:
-                keys.append(call.target(name).key)
+            if not keys:
+                # A name that is yet to be generated is nobody else's.
+                keys.append(call.target(name).key if isinstance(name, str) else call.id.encode())
             if call.namespace:
                 keys.append(namespace_target(call.namespace).key)
         return tuple(keys)

@@ -24,6 +24,7 @@ from actors.controllers.namespace import actor as namespace
 from actors.controllers.node_lifecycle import actor as node_lifecycle
 from actors.controllers.replicaset import actor as replicaset
 from actors.kubelet import actor as kubelet
+from actors.kubelet import hollow
 from actors.kubelet.config import NodeConfig
 from actors.runtime import actor as runtime
 from actors.runtime.sim import SimDriver
@@ -81,11 +82,14 @@ class WatchedLog(MemoryLog):
 class SimulatedCluster:
     """A cluster under a seed. Faults can be set from the start, or later by `set_faults`."""
 
-    def __init__(self, seed: int = 0, nodes: int = 3, faults: FaultPolicy | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, nodes: int = 3, faults: FaultPolicy | None = None, *, hollow_nodes: int = 0
+    ) -> None:
         self.sim = Simulation(seed=seed, faults=faults)
         self.oracles = Oracles()
         self.log = WatchedLog(self.oracles)
         self.nodes = [NodeConfig(f"node-{i + 1}", i) for i in range(nodes)]
+        self.hollow_nodes = hollow_nodes
 
     def __enter__(self) -> SimulatedCluster:
         return self
@@ -109,6 +113,8 @@ class SimulatedCluster:
             self.sim.spawn_actor(name, main)
         for node in self.nodes:
             self._spawn_node(node)
+        if self.hollow_nodes:
+            self.sim.spawn_actor("hollow-nodes", lambda ctx: hollow.run(ctx, self.hollow_nodes))
         if not self.sim.run_until(self._all_ready, limit_s):
             crashes = "\n".join(map(str, self.sim.crashes))
             raise TimeoutError(f"the cluster was not ready after {limit_s:g} virtual seconds\n{crashes}")
@@ -120,7 +126,7 @@ class SimulatedCluster:
     def _all_ready(self) -> bool:
         ready = [node for node in self.oracles.of_kind("Node") if _is_ready(node)]
         namespaces = {obj["metadata"]["name"] for obj in self.oracles.of_kind("Namespace")}
-        return len(ready) == len(self.nodes) and "default" in namespaces
+        return len(ready) == len(self.nodes) + self.hollow_nodes and "default" in namespaces
 
     def run(self, work: Coroutine[Any, Any, T], limit_s: float = 120.0) -> T:
         """Run a coroutine, such as a call of the client, to its end."""
