@@ -32,13 +32,23 @@ from actors.kubelet.pod_worker import PodWorker, orphan
 from actors.kubelet.probe import Kind
 from actors.kubelet.runtime_link import RuntimeLink
 from actors.kubelet.status_writer import StatusWriter
-from actors.runtime.protocol import EXITED, REMOVE_POD_SANDBOX, RUNNING, Call, PodSandbox
-from broker.context import Context
+from actors.runtime.protocol import (
+    EXITED,
+    NOT_FOUND,
+    REMOVE_POD_SANDBOX,
+    RUNNING,
+    Call,
+    PodSandbox,
+    RuntimeRefused,
+)
+from broker.context import Context, RequestError
 from broker.message import Cause
 
 PODS: Final = "v1/pods"
 #: A pod on its way to Running is not reported as waiting before this long: most are up by then.
 SETTLE_S: Final = 0.1
+#: After a conflict the pod is read anew a little later, when the other writer is likely to be done.
+CONFLICT_RETRY_S: Final = 0.05
 #: Steps of one look at a pod; a pod that wants more is looked at again.
 STEPS_MAX: Final = 32
 
@@ -286,7 +296,7 @@ class NodeAgent:
 
     def _mark(self, worker: PodWorker) -> None:
         """Have the status written, unless the pod is about to be up anyway."""
-        if worker.writing:
+        if worker.writing or worker.busy:
             return  # looked at again when that is done
         if not self._is_settled(worker):
             at_s = worker.seen_s + SETTLE_S
@@ -297,8 +307,8 @@ class NodeAgent:
 
     def _is_settled(self, worker: PodWorker) -> bool:
         if worker.plan.stopped or worker.memory.rejected or (worker.pod.get("status") or {}).get("startTime"):
-            return not worker.busy
-        if worker.sandbox is None or worker.busy:
+            return True
+        if worker.sandbox is None:
             return False
         states = [worker.sandbox.latest(container.name) for container in worker.spec.regulars]
         return all(state is not None and state.state in (RUNNING, EXITED) for state in states)
@@ -320,7 +330,10 @@ class NodeAgent:
             stopped,
             self._ctx.wall_s(),
         )
-        patch = status_patch(old, pod_status(view))
+        status = pod_status(view)
+        done = worker.written is not None and worker.written[1] is old and worker.written[0] == status
+        patch = {} if done else status_patch(old, status)
+        worker.pending_status = status
         operations: list[Operation] = []
         metadata = pod["metadata"]
         where = (PODS, worker.key.namespace, worker.key.name)
@@ -344,6 +357,8 @@ class NodeAgent:
                     fine = False
             elif result.ok:
                 self._observe(result.object)
+                if worker.pending_status is not None:
+                    worker.written = (worker.pending_status, worker.pod.get("status") or {})
             elif result.code == 409:
                 self._look_up(worker)
             elif result.code != 404:
@@ -367,8 +382,12 @@ class NodeAgent:
         self._ctx.spawn(self._read_pod(worker), "read pod")
 
     async def _read_pod(self, worker: PodWorker) -> None:
-        (result,) = await self._shared.client.batch([Operation("get", PODS, *worker.key)])
-        if result.ok and uid_of(result.object) == worker.uid:
+        await self._ctx.sleep(CONFLICT_RETRY_S * self._ctx.random.uniform(0.5, 1.5))
+        try:
+            (result,) = await self._shared.client.batch([Operation("get", PODS, *worker.key)])
+        except RequestError:
+            result = None
+        if result is not None and result.ok and uid_of(result.object) == worker.uid:
             self._observe(result.object)
             worker.take(result.object)
         self.look_soon(worker)
@@ -387,4 +406,4 @@ class NodeAgent:
                 timeout_s = float(params.get("timeout_s") or 60.0)
                 own = {"uid": worker.uid, "container": params["container"], "command": params["command"]}
                 return await self.link.exec_sync({**own, "timeout_s": timeout_s}, timeout_s)
-        return {"exit_code": 1, "stdout": "", "stderr": f'pods "{params["pod"]}" not found\n'}
+        raise RuntimeRefused(NOT_FOUND, f'pods "{params["pod"]}" not found')

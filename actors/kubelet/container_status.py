@@ -103,7 +103,6 @@ def _forgotten(
         # Known from the status alone, as after the end of a pod.
         return {**status, "state": old_state, "lastState": old.get("lastState") or {}, **_identity(old)}
     lost: Object = {"exitCode": UNKNOWN_EXIT_CODE, "reason": UNKNOWN_REASON, "message": UNKNOWN_MESSAGE}
-    lost |= {"startedAt": None, "finishedAt": None}
     if "running" not in old_state:
         status["lastState"] = old.get("lastState") or {}
     elif ending:
@@ -158,10 +157,11 @@ def _terminated(state: ContainerState, runtime: str) -> Object:
     ended: Object = {
         "exitCode": state.exit_code,
         "reason": state.reason,
-        "startedAt": format_time(state.started_s) if state.started_s else None,
         "finishedAt": format_time(state.finished_s),
         "containerID": f"{runtime}://{state.id}",
     }
+    if state.started_s:
+        ended["startedAt"] = format_time(state.started_s)
     if state.message:
         ended["message"] = state.message
     return {"terminated": ended}

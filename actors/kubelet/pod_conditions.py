@@ -46,7 +46,7 @@ def _condition(name: str, verdict: Verdict, old: Object | None, generation: Any,
     since = format_time(now_s)
     if old is not None and old.get("status") == status:
         since = old.get("lastTransitionTime") or since
-    condition: Object = {"type": name, "status": status, "lastProbeTime": None, "lastTransitionTime": since}
+    condition: Object = {"type": name, "status": status, "lastTransitionTime": since}
     if generation:
         condition["observedGeneration"] = generation
     if reason:

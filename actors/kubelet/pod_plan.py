@@ -163,11 +163,14 @@ def _initialized(start: ContainerStart) -> bool:
 
 
 def _plan_regulars(start: ContainerStart) -> None:
+    calls = start.plan.calls
     for container in start.spec.regulars:
         _keep_running(start, container)
+        # A container with a postStart hook holds up those that come after it until the hook is over.
         hook = start.memory.hooks.get(container.name)
-        if hook is not None and hook[1] == "running":
-            return  # postStart holds up the containers that come after
+        starting = bool(container.post_start and calls and calls[-1].params["container"] == container.name)
+        if starting or (hook is not None and hook[1] == "running"):
+            return
 
 
 def _keep_running(start: ContainerStart, container: ContainerSpec) -> bool:

@@ -41,8 +41,10 @@ class PodWorker:
     """When its timer is due, on the monotonic clock."""
     writing: bool = False
     """A write of its status is on its way."""
-    last_status: Object | None = None
-    """What was last written, in case others write status too."""
+    pending_status: Object | None = None
+    """What is being written."""
+    written: tuple[Object, Object] | None = None
+    """The status last written, and what the API made of it: as long as both stand, there is nothing to write."""
 
     @property
     def uid(self) -> str:

@@ -136,4 +136,4 @@ async def _get(url: str, host: str, port: int, headers: Sequence[Mapping[str, st
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()

@@ -96,7 +96,8 @@ class SimDriver:
         if ends:
 
             def end() -> None:
-                self._host.exited(pod, container, script.exit_code, script.exit_reason, script.termination_message)
+                code = script.exit_code(container.attempt)
+                self._host.exited(pod, container, code, script.exit_reason, script.termination_message)
 
             # Even a container that ends at once has run: its end is seen after its start.
             delay_s = max(script.run_seconds or 0.0, 0.001)

@@ -9,6 +9,9 @@ from typing import Final
 PREFIX: Final = "sim.podchain.dev/"
 
 
+_Value = float | int | str | tuple[int, ...]
+
+
 class SimScriptError(ValueError):
     """An annotation can't be understood; the message names it."""
 
@@ -25,7 +28,8 @@ class SimScript:
     """From start to the first answer of its probes."""
     start_error: str = ""
     run_seconds: float | None = None
-    exit_code: int = 0
+    exit_codes: tuple[int, ...] = (0,)
+    """One for each attempt; the last holds for all later ones."""
     exit_reason: str = ""
     exits: int | None = None
     """How many attempts end by `run_seconds`; later ones run on. None: all."""
@@ -39,6 +43,10 @@ class SimScript:
     logs: str = ""
     exec_output: str = ""
     exec_exit_code: int = 0
+
+    def exit_code(self, attempt: int) -> int:
+        """How that attempt exits."""
+        return self.exit_codes[min(attempt, len(self.exit_codes) - 1)]
 
     def probe(self, kind: str, running_s: float) -> bool:
         """Whether a probe of that kind succeeds after so long."""
@@ -64,7 +72,6 @@ _NUMBERS: Final = {
     "fail-startup-seconds": "fail_startup_seconds",
 }
 _INTEGERS: Final = {
-    "exit-code": "exit_code",
     "exits": "exits",
     "stop-exit-code": "stop_exit_code",
     "exec-exit-code": "exec_exit_code",
@@ -78,6 +85,7 @@ _TEXTS: Final = {
     "logs": "logs",
     "exec-output": "exec_output",
 }
+_LISTS: Final = {"exit-code": "exit_codes"}
 DEFAULT_SCRIPT: Final = SimScript()
 #: Largest duration that is taken: what is longer is a slip of the pen.
 SECONDS_MAX: Final = 10 * 365 * 86_400.0
@@ -90,8 +98,8 @@ def sim_script(annotations: Mapping[str, str], container: str) -> SimScript:
     """
     if not any(key.startswith(PREFIX) for key in annotations):
         return DEFAULT_SCRIPT
-    found: dict[str, float | int | str] = {}
-    for what, attribute in [*_NUMBERS.items(), *_INTEGERS.items(), *_TEXTS.items()]:
+    found: dict[str, _Value] = {}
+    for what, attribute in [*_NUMBERS.items(), *_INTEGERS.items(), *_TEXTS.items(), *_LISTS.items()]:
         key = f"{PREFIX}{container}.{what}"
         if key not in annotations:
             key = PREFIX + what
@@ -102,14 +110,16 @@ def sim_script(annotations: Mapping[str, str], container: str) -> SimScript:
             found[attribute] = _value(what, text)
         except ValueError as error:
             raise SimScriptError(f"annotation {key}: {text!r} is not a number that makes sense") from error
-    if "exit_code" in found and "run_seconds" not in found:
+    if "exit_codes" in found and "run_seconds" not in found:
         found["run_seconds"] = 0.0
     return SimScript(**found)  # type: ignore[arg-type]
 
 
-def _value(what: str, text: str) -> float | int | str:
+def _value(what: str, text: str) -> _Value:
     if what in _TEXTS:
         return text
+    if what in _LISTS:
+        return tuple(int(part) for part in text.split(","))
     if what in _INTEGERS:
         return int(text)
     number = float(text)
