@@ -11,7 +11,15 @@ import click
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError
 from actors.kubectl.failure import CommandFailed, raise_all, with_source
-from actors.kubectl.grammar import command, dry_run_of, dry_run_option, filename_options, output_option, selector_option
+from actors.kubectl.grammar import (
+    DRY_RUN_NOTES,
+    command,
+    dry_run_of,
+    dry_run_option,
+    filename_options,
+    output_option,
+    selector_option,
+)
 from actors.kubectl.last_applied import ANNOTATION, last_applied, with_last_applied
 from actors.kubectl.manifest import Manifest, read_manifests
 from actors.kubectl.object_printer import to_json
@@ -29,8 +37,6 @@ MISSING_ANNOTATION: Final = (
     "podchain apply should only be used on resources created declaratively by either podchain create --save-config "
     "or podchain apply. The missing annotation will be patched automatically."
 )
-#: What a dry run adds to what is printed.
-DRY_RUN_NOTES: Final = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 VALIDATION: Final = {"strict": "Strict", "true": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
 
 

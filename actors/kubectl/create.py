@@ -12,6 +12,7 @@ from actors.apimachinery.status import ApiError
 from actors.kubectl import generators
 from actors.kubectl.failure import CommandFailed, raise_all, with_source
 from actors.kubectl.grammar import (
+    DRY_RUN_NOTES,
     Group,
     after_dash,
     dry_run_of,
@@ -25,7 +26,6 @@ from actors.kubectl.grammar import (
 from actors.kubectl.session import Kubectl, fail, run_with_client
 from actors.kubectl.target import Found
 
-DRY_RUN_NOTES: Final = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 FIELD_MANAGER: Final = "kubectl-create"
 
 create_options = options(

@@ -12,6 +12,7 @@ from actors.apimachinery.meta import uid_of
 from actors.apimachinery.status import ApiError
 from actors.kubectl.failure import CommandFailed, raise_all
 from actors.kubectl.grammar import (
+    DRY_RUN_NOTES,
     DurationType,
     all_namespaces_option,
     command,
@@ -155,7 +156,7 @@ def _told(found: Found, options: DeleteOptions) -> str:
     kind = found.label.partition("/")[0]
     verb = "force deleted" if options.force else "deleted"
     where = f" from {found.namespace} namespace" if found.resource.namespaced and found.namespace else ""
-    note = {"client": " (dry run)", "server": " (server dry run)"}.get(options.dry_run, "")
+    note = DRY_RUN_NOTES[options.dry_run]
     return f'{kind} "{found.name}" {verb}{where}{note}'
 
 

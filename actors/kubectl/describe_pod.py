@@ -303,7 +303,8 @@ def tolerations_text(tolerations: Sequence[Object] | None) -> list[str]:
 def _spread_text(constraint: Object) -> str:
     from actors.apimachinery.tables.definition import format_selector
 
-    text = f"{constraint['topologyKey']}:{constraint['whenUnsatisfiable']} when max skew {constraint['maxSkew']} is exceeded"
+    where = f"{constraint['topologyKey']}:{constraint['whenUnsatisfiable']}"
+    text = f"{where} when max skew {constraint['maxSkew']} is exceeded"
     if constraint.get("labelSelector"):
         text += f" for selector {format_selector(constraint['labelSelector'])}"
     return text

@@ -178,6 +178,8 @@ all_namespaces_option = click.option("-A", "--all-namespaces", is_flag=True, hel
 output_option = click.option(
     "-o", "--output", default="", metavar="FORMAT", help="json, yaml, name, wide, jsonpath=..., custom-columns=..."
 )
+#: What a dry run adds to what is printed.
+DRY_RUN_NOTES: Final = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 dry_run_option = click.option(
     "--dry-run",
     default="none",

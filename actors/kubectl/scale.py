@@ -10,7 +10,15 @@ import click
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.status import ApiError
 from actors.kubectl.failure import CommandFailed, raise_all
-from actors.kubectl.grammar import DurationType, command, dry_run_of, dry_run_option, filename_options, selector_option
+from actors.kubectl.grammar import (
+    DRY_RUN_NOTES,
+    DurationType,
+    command,
+    dry_run_of,
+    dry_run_option,
+    filename_options,
+    selector_option,
+)
 from actors.kubectl.session import Kubectl, run_with_client
 from actors.kubectl.target import NO_RESOURCE, Found, Query, Targets, find_all, parse_targets
 
@@ -80,7 +88,7 @@ async def scale(
         except ApiError as error:
             errors.append(error)
             continue
-        note = {"client": " (dry run)", "server": " (server dry run)"}.get(options.dry_run, "")
+        note = DRY_RUN_NOTES[options.dry_run]
         kubectl.print(f"{each.label} scaled{note}")
     raise_all(errors)
     return None

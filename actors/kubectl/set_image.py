@@ -11,6 +11,7 @@ from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError
 from actors.kubectl.failure import CommandFailed, raise_all
 from actors.kubectl.grammar import (
+    DRY_RUN_NOTES,
     Group,
     dry_run_of,
     dry_run_option,
@@ -149,5 +150,5 @@ async def _set_one(kubectl: Kubectl, found: Found, images: dict[str, str], mode:
     if formatter is not None:
         kubectl.out.write(formatter([found], False))
         return
-    note = {"client": " (dry run)", "server": " (server dry run)"}.get(mode, "")
+    note = DRY_RUN_NOTES[mode]
     kubectl.print(f"{found.label} image updated{note}")

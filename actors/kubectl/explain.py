@@ -1,0 +1,186 @@
+"""``explain``: what a kind's fields mean, from the published schema."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from actors.apimachinery.resources import RESOURCES, Resource
+from actors.apimachinery.schema import definition_name, definitions_with_descriptions, reference_name
+from actors.kubectl.failure import CommandFailed
+from actors.kubectl.grammar import command
+
+WIDTH: Final = 76
+#: Schemas whose fields nobody wants spelled out again: they contain themselves.
+DEPTH_MAX: Final = 16
+
+Schema = Mapping[str, Any]
+
+
+@command("explain", short_help="Get documentation for a resource")
+@click.argument("args", nargs=-1, metavar="TYPE[.FIELD...]")
+@click.option("--recursive", is_flag=True, help="Show the names of all fields below, too.")
+@click.option("--api-version", default="", metavar="GROUP/VERSION", help="The version of the API.")
+def explain_command(args: tuple[str, ...], recursive: bool, api_version: str) -> None:
+    """Show what a kind, or one of its fields, is."""
+    if not args:
+        raise CommandFailed(
+            'You must specify the type of resource to explain. Use "podchain api-resources" '
+            "for a complete list of supported resources."
+        )
+    if len(args) > 1:
+        raise CommandFailed("We accept only this format: explain RESOURCE")
+    sys.stdout.write(explain(args[0], recursive=recursive, api_version=api_version))
+
+
+def explain(target: str, *, recursive: bool = False, api_version: str = "") -> str:
+    """The text for ``deployment.spec.replicas``. Raises `CommandFailed` or `UnknownResource`."""
+    name, *fields = target.rstrip(".").split(".")
+    resource = _resource(name, api_version)
+    kind_name = definition_name(resource.api_version, resource.kind)
+    if kind_name is None:
+        raise CommandFailed(f"couldn't find resource for \"{resource.api_version}, Kind={resource.kind}\"")
+    schema: Schema = definitions_with_descriptions()[kind_name]
+    lines = [f"GROUP:      {resource.group}"] if resource.group else []
+    lines += [f"KIND:       {resource.kind}", f"VERSION:    {resource.version}", ""]
+    texts = [schema.get("description", "")]
+    for field in fields:
+        schema = _field(schema, field)
+        texts = _texts(schema)
+    if fields:
+        lines += [f"FIELD: {fields[-1]} <{type_name(schema)}>", *_enumeration(schema, "    "), ""]
+    if fields:
+        lines.append("")
+    lines += ["DESCRIPTION:", *_paragraphs(texts), "    "]
+    body = _fields_of(schema)
+    if body.get("properties"):
+        lines.append("FIELDS:")
+        lines += _names(body, 1, set()) if recursive else _described(body)
+    lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _resource(name: str, api_version: str) -> Resource:
+    if not api_version:
+        return RESOURCES.resolve(name)
+    group, _, version = api_version.rpartition("/")
+    return RESOURCES.resolve(f"{name}.{version}.{group}" if group else f"{name}.{version}.")
+
+
+def _target(schema: Schema) -> Schema:
+    """What a schema refers to, if it refers to something."""
+    name = reference_name(schema)
+    return definitions_with_descriptions()[name] if name else schema
+
+
+def _fields_of(schema: Schema) -> Schema:
+    """The schema with the fields: of a list's items or a map's values, when it is one."""
+    target = _target(schema)
+    while "properties" not in target:
+        inner = target.get("items") or target.get("additionalProperties")
+        if not isinstance(inner, dict):
+            return target
+        target = _target(inner)
+    return target
+
+
+def _field(schema: Schema, name: str) -> Schema:
+    found: Schema | None = _fields_of(schema).get("properties", {}).get(name)
+    if found is None:
+        raise CommandFailed(f'field "{name}" does not exist')
+    return found
+
+
+def _texts(schema: Schema) -> list[str]:
+    """The field's own description, and that of what it is made of."""
+    texts = [schema.get("description", "")]
+    target = schema
+    while True:
+        inner = target.get("items") or target.get("additionalProperties")
+        reference = reference_name(target)
+        if reference:
+            target = definitions_with_descriptions()[reference]
+        elif isinstance(inner, dict):
+            target = inner
+        else:
+            return [text for text in dict.fromkeys(texts) if text]
+        texts.append(target.get("description", ""))
+
+
+def _paragraphs(texts: Sequence[str], indent: str = "    ") -> list[str]:
+    lines: list[str] = []
+    for text in [text for text in texts if text] or ["<empty>"]:
+        for paragraph in text.split("\n"):
+            lines += [indent + line for line in wrapped(paragraph)] or [indent.rstrip()]
+    return lines
+
+
+def wrapped(text: str) -> list[str]:
+    """A paragraph in lines of at most `WIDTH` characters; words are never broken."""
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def type_name(schema: Schema) -> str:
+    """``string``, ``[]Container``, ``map[string]string``, ``PodSpec``."""
+    reference = reference_name(schema)
+    if reference:
+        target = definitions_with_descriptions()[reference]
+        primitive = _primitive(target)
+        if "properties" in target or primitive == "Object":
+            return reference.rpartition(".")[2]
+        return reference.rpartition(".")[2] if primitive in ("", "string") and "oneOf" in target else (
+            reference.rpartition(".")[2]
+        )
+    primitive = _primitive(schema)
+    if primitive == "array":
+        return f"[]{type_name(schema.get('items') or {})}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"map[string]{type_name(schema['additionalProperties'])}"
+    return primitive or "Object"
+
+
+def _primitive(schema: Schema) -> str:
+    found = schema.get("type", "")
+    if isinstance(found, list):
+        found = next((name for name in found if name != "null"), "")
+    return "Object" if found == "object" else str(found)
+
+
+def _enumeration(schema: Schema, indent: str) -> list[str]:
+    target = _target(schema)
+    values = target.get("enum")
+    if not values or schema.get("description", "").startswith(("APIVersion defines", "Kind is a string value")):
+        return []
+    shown = [str(value) if value != "" else '""' for value in values if value is not None]
+    return [f"{indent}enum: {', '.join(shown)}"]
+
+
+def _is_required(schema: Schema, name: str) -> str:
+    return " -required-" if name in schema.get("required", ()) else ""
+
+
+def _described(schema: Schema) -> list[str]:
+    lines: list[str] = []
+    for name, field in sorted(schema["properties"].items()):
+        lines.append(f"  {name}\t<{type_name(field)}>{_is_required(schema, name)}")
+        lines += _enumeration(field, "  ")
+        lines += _paragraphs([field.get("description", "") or _target(field).get("description", "")])
+        lines.append("")
+    return lines
+
+
+def _names(schema: Schema, level: int, seen: set[int]) -> list[str]:
+    """The fields' names, below one another; what contains itself is spelled out once."""
+    lines: list[str] = []
+    for name, field in sorted(schema.get("properties", {}).items()):
+        indent = "  " * level
+        lines.append(f"{indent}{name}\t<{type_name(field)}>{_is_required(schema, name)}")
+        lines += _enumeration(field, indent)
+        body = _fields_of(field)
+        if id(body) not in seen and level < DEPTH_MAX:
+            lines += _names(body, level + 1, {*seen, id(body)})
+    return lines
