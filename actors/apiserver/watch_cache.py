@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.apimachinery.meta import Key
+from actors.apimachinery.operation import Object
 from actors.apimachinery.stream import ADDED, DELETED, MODIFIED
 from actors.apiserver.entry import ABSENT, Entry
 from actors.apiserver.storage_key import parse_store_key
@@ -125,6 +126,7 @@ class WatchCache:
         self._collections: dict[str, Collection] = {}
         self._order: deque[tuple[Collection, int]] = deque()
         self._ahead: dict[bytes, Entry] = {}
+        self._expected: dict[bytes, tuple[bytes, Object]] = {}
 
     def collection(self, name: str) -> Collection:
         """A collection, empty when it has never had an object."""
@@ -154,6 +156,14 @@ class WatchCache:
             self._ahead[key] = entry
             if len(self._ahead) > AHEAD_MAX:
                 self._ahead = {k: e for k, e in self._ahead.items() if e.revision > self.revision}
+
+    def expect(self, key: bytes, blob: bytes, obj: Object) -> None:
+        """The log will probably tell of this value soon; `obj` is what it decodes to, the cache's from then on."""
+        self._expected[key] = (blob, obj)
+
+    def expect_no_more(self, key: bytes) -> None:
+        """The reverse: it was written, or not, by now."""
+        self._expected.pop(key, None)
 
     def load(self, rows: Iterator[tuple[bytes, Entry]], revision: int) -> None:
         """Replace everything by the state at a revision. The window begins anew there."""
@@ -195,8 +205,10 @@ class WatchCache:
             del self._ahead[key]
         new: Entry | None = None
         if kind == PUT:
-            known = ahead is not None and ahead.revision == revision and ahead.blob == blob
-            new = ahead if known else Entry(blob, revision, create_revision)
+            if ahead is not None and ahead.revision == revision and ahead.blob == blob:
+                new = ahead
+            else:
+                new = Entry(blob, revision, create_revision, self._decoded_already(key, blob, revision))
         if new is not None:
             collection.put(path, new)
         elif old is not None:
@@ -207,6 +219,15 @@ class WatchCache:
         collection.changes.append(change)
         self._order.append((collection, revision))
         return change
+
+    def _decoded_already(self, key: bytes, blob: bytes, revision: int) -> Object | None:
+        """The object of a value that this server is writing itself."""
+        expected = self._expected.get(key)
+        if expected is None or expected[0] != blob:
+            return None
+        obj = expected[1]
+        obj["metadata"]["resourceVersion"] = str(revision)
+        return obj
 
     def _trim(self) -> None:
         """Let the oldest changes leave the window; a revision leaves it as a whole."""

@@ -158,7 +158,11 @@ class Writer:
         success: StoreOp = ["delete", target.key, b""] if plan.blob is None else ["put", target.key, 0]
         blobs = [plan.blob] if plan.blob is not None else []
 
+        if plan.blob is not None and plan.object is not None:
+            self._cache.expect(target.key, plan.blob, plan.object)
+
         def answered(answer: TxnAnswer | RequestError) -> None:
+            self._cache.expect_no_more(target.key)
             if isinstance(answer, TxnAnswer):
                 self._answered(write, plan, states, answer)
             else:

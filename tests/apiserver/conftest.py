@@ -112,12 +112,9 @@ class Cluster:
         return self.call("get", resource, namespace, name).object
 
     def exists(self, resource: str, name: str, namespace: str = "default") -> bool:
-        try:
-            self.get(resource, name, namespace)
-        except ApiError as error:
-            assert error.code == 404
-            return False
-        return True
+        (result,) = self.batch(Operation("get", resource, namespace, name))
+        assert result.code in (200, 404)
+        return result.ok
 
     def names(self, resource: str, namespace: str = "default", **options: Any) -> list[str]:
         result = self.call("list", resource, namespace, options=options)

@@ -90,7 +90,10 @@ def test_pages_with_a_selector(cluster: Cluster) -> None:
     fill(cluster, 20)
     expected = cluster.names(MAPS, labelSelector="third=1")
     assert pages(cluster, 2, labelSelector="third=1")[0] == expected
-    touch = lambda: cluster.create(MAPS, config_map(generateName="zz-"), "default")
+
+    def touch() -> None:
+        cluster.create(MAPS, config_map(generateName="zz-"), "default")
+
     assert pages(cluster, 2, touch, labelSelector="third=1")[0] == expected
 
 

@@ -9,6 +9,7 @@ from conftest import Cluster, config_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.apimachinery.meta import key_of
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.stream import Stream
 from actors.client.client import Client
@@ -176,9 +177,8 @@ def test_informers_end_where_the_store_is(seed: int, script: list[tuple[str, int
     cluster.simulation.set_faults(None)
     cluster.settle(20)
     wanted = cluster.call("list", MAPS).objects
-    by_name = lambda objects: sorted(objects, key=lambda obj: obj["metadata"]["name"])
-    assert by_name(everything.items()) == list(wanted)
-    assert by_name(some.items()) == [obj for obj in wanted if obj["metadata"]["labels"]["odd"] == "1"]
+    assert sorted(everything.items(), key=key_of) == list(wanted)
+    assert sorted(some.items(), key=key_of) == [obj for obj in wanted if obj["metadata"]["labels"]["odd"] == "1"]
     assert not cluster.simulation.crashes
     cluster.simulation.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from conftest import Cluster, config_map
 
@@ -32,7 +34,7 @@ def test_publications_form_a_chain(cluster: Cluster) -> None:
         cluster.settle(0.01)
     told = [publication for publication in watcher.publications if publication[1]]
     assert len(told) == 5
-    for before, after in zip(told, told[1:], strict=False):
+    for before, after in pairwise(told):
         assert after[0] == before[1][-1][1], "prev is the revision of the stream's last event"
         assert after[2] >= after[1][-1][1]
     assert [name for _, name in watcher.kinds] == [f"m{i}" for i in range(5)]
@@ -117,7 +119,8 @@ def test_rows_name_the_operation(cluster: Cluster) -> None:
     cluster.create(MAPS, config_map("a"), "default")
     cluster.settle()
     row = next(rows[0] for _, rows, _ in watcher.publications if rows)
-    assert row[4].startswith("client.") and row[4].endswith("#0")
+    assert row[4].startswith("client.")
+    assert row[4].endswith("#0")
     (hop,) = traced
     assert hop[:3] == ["commit", row[4], "client"]
     assert hop[6:12] == ["create", MAPS, "", "default", "a", row[1]]

@@ -112,7 +112,7 @@ def test_a_generated_name_that_is_taken_makes_way_for_another(cluster: Cluster, 
 def test_a_request_delivered_twice_creates_once(cluster: Cluster) -> None:
     """Also when the server has forgotten that it answered: an incarnation lies in between."""
     from actors.apimachinery.operation import OPERATE, operations_to_wire, results_from_wire
-    from broker.message import NO_CAUSE
+    from broker.message import NO_CAUSE, Reply
 
     body, blobs = operations_to_wire(
         [
@@ -121,7 +121,10 @@ def test_a_request_delivered_twice_creates_once(cluster: Cluster) -> None:
         ],
         NO_CAUSE,
     )
-    send = lambda: cluster.run(cluster.ctx.request("apiserver", OPERATE, body, blobs, request_id="same"))
+
+    def send() -> Reply:
+        return cluster.run(cluster.ctx.request("apiserver", OPERATE, body, blobs, request_id="same"))
+
     first = send()
     cluster.simulation.crash("apiserver")
     second = send()
