@@ -93,8 +93,7 @@ class LocalRuntime:
         return True
 
     def _on_change(self, pod: PodSandbox) -> None:
-        cause = Cause(self._ctx.next_id(), 0, self._ctx.wall_s())
-        self._listener.sandbox_changed(pod.uid, pod, cause)
+        self._listener.sandbox_changed(pod.uid, pod, Cause(pod.changed_by, 0, self._ctx.wall_s()))
 
     def execute(self, worker: PodWorker, calls: Sequence[Call]) -> Sequence[tuple[Call, Failure | None]]:
         answers: list[tuple[Call, Failure | None]] = []
@@ -102,11 +101,13 @@ class LocalRuntime:
         for call in calls:
             received_s = ctx.wall_s()
             failure: Failure | None = None
+            identifier = ctx.next_id()
             try:
-                service.call(call.method, call.params)
+                service.call(call.method, call.params, identifier)
                 self._trace.carried_out(
-                    service, ctx.next_id(), ctx.name, worker.cause, received_s, call.method, call.params
+                    service, identifier, ctx.name, worker.cause, received_s, call.method, call.params
                 )
+                worker.cause = Cause(identifier, 0, received_s)
             except RuntimeRefused as refused:
                 failure = (refused.code, refused.message)
             answers.append((call, failure))
@@ -173,19 +174,18 @@ class RemoteRuntime:
             return False
         self._heard_s = self._ctx.monotonic_s()
         body = reply.body
-        cause = Cause(reply.id, 0, reply.received_s)
         self._meet(body["incarnation"])
         self.runtime, self.version = body["runtime"], body["runtime_version"]
         if body["images"] is not None:
             self._images = dict(body["images"])
             self.images = self._images
         for row in body["pods"]:
-            self._take(PodSandbox.from_wire(row), cause)
+            self._take(PodSandbox.from_wire(row), reply.received_s)
         if body["uids"] is not None:
             present = dict.fromkeys(body["uids"])
             for uid in [uid for uid, seen in self._known.items() if uid not in present and seen <= body["version"]]:
                 del self._known[uid]
-                self._listener.sandbox_changed(uid, None, cause)
+                self._listener.sandbox_changed(uid, None, Cause("", 0, reply.received_s))
         self._version = max(self._version, body["version"])
         return True
 
@@ -199,17 +199,16 @@ class RemoteRuntime:
         incarnation, rows = publication.body
         if incarnation != self._incarnation:
             return  # the next relist will see it all
-        cause = Cause(publication.message.id, 0, publication.received_s)
         for row in rows:
-            self._take(PodSandbox.from_wire(row), cause)
+            self._take(PodSandbox.from_wire(row), publication.received_s)
 
-    def _take(self, sandbox: PodSandbox, cause: Cause) -> None:
+    def _take(self, sandbox: PodSandbox, received_s: float) -> None:
         if sandbox.version > self._known.get(sandbox.uid, 0):
             self._known[sandbox.uid] = sandbox.version
             for pull in sandbox.pulls.values():
                 if pull.state == "pulled":
                     self._images[pull.image] = pull.size_bytes
-            self._listener.sandbox_changed(sandbox.uid, sandbox, cause)
+            self._listener.sandbox_changed(sandbox.uid, sandbox, Cause(sandbox.changed_by, 0, received_s))
 
     # Calls
 
@@ -235,8 +234,7 @@ class RemoteRuntime:
             failures = [(row[0], row[1]) if row else None for row in rows]
             self._meet(incarnation)
             for row in pods:
-                sandbox = PodSandbox.from_wire(row)
-                self._take(sandbox, Cause(reply.id, 0, reply.received_s))
+                self._take(PodSandbox.from_wire(row), reply.received_s)
         answers: dict[int, tuple[PodWorker, list[tuple[Call, Failure | None]]]] = {}
         for (worker, call), failure in zip(batch, failures, strict=True):
             answers.setdefault(id(worker), (worker, []))[1].append((call, failure))

@@ -191,6 +191,8 @@ class PodSandbox:
     """By container name; the newest attempt is last. Older ones are kept for logs and for ``lastState``."""
     pulls: dict[str, PullState] = field(default_factory=dict)
     """By container name: the latest."""
+    changed_by: str = ""
+    """Id of the call that changed it last, or began what changed it (a pull, a run that ended): its cause."""
 
     def latest(self, name: str) -> ContainerState | None:
         """The newest attempt of a container."""
@@ -222,6 +224,7 @@ class PodSandbox:
             self.version,
             [[name, [c.wire() for c in attempts]] for name, attempts in self.containers.items()],
             [[name, pull.wire()] for name, pull in self.pulls.items()],
+            self.changed_by,
         ]
 
     @staticmethod
@@ -230,6 +233,7 @@ class PodSandbox:
         sandbox = PodSandbox(*row[:9])
         sandbox.containers = {name: [ContainerState(*c) for c in attempts] for name, attempts in row[9]}
         sandbox.pulls = {name: PullState(*pull) for name, pull in row[10]}
+        sandbox.changed_by = row[11]
         return sandbox
 
 

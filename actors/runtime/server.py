@@ -88,7 +88,7 @@ class RuntimeServer:
         self, identifier: str, request: Request, cause: Cause, method: str, params: Params
     ) -> list[str] | None:
         try:
-            self._service.call(method, params)
+            self._service.call(method, params, identifier)
         except RuntimeRefused as refused:
             return [refused.code, refused.message]
         except (KeyError, TypeError) as error:

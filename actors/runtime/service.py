@@ -89,8 +89,11 @@ class RuntimeService:
 
     # Calls
 
-    def call(self, method: str, params: Params) -> None:
-        """Carry out a lifecycle call. Raises `RuntimeRefused`; a change it makes isn't told to `on_change`."""
+    def call(self, method: str, params: Params, identifier: str = "") -> None:
+        """Carry out a lifecycle call. Raises `RuntimeRefused`; a change it makes isn't told to `on_change`.
+
+        What changes from now on was caused by the call of this identifier.
+        """
         do = self._methods.get(method)
         if do is None:
             raise RuntimeRefused(INVALID, f"unknown method {method}")
@@ -99,6 +102,9 @@ class RuntimeService:
             do(params)
         finally:
             self._in_call = False
+        pod = self.pods.get(params.get("uid", ""))
+        if pod is not None:
+            pod.changed_by = identifier
 
     def changed_since(self, version: int) -> list[PodSandbox]:
         """The pods with a later version."""

@@ -71,6 +71,12 @@ class Trace:
             return self._by_revision.get(int(hop.cause_id[1:]))
         return self._by_id.get(hop.cause_id)
 
+    def done_s(self, hop: Hop) -> float:
+        """When a hop was done: when its sender was answered, or when somebody acted on it already, if that was before
+        (the store's watchers hear of a commit at the same time as the API server that asked for it)."""
+        arrivals = [each.cause_at_s for each in self.caused_by(hop) if each.cause_at_s >= hop.received_s]
+        return min([hop.done_s, *arrivals])
+
     def caused_by(self, hop: Hop) -> list[Hop]:
         """The hops whose senders acted on this one."""
         return self._caused.get(hop.id, [])
@@ -132,7 +138,7 @@ def _is_kubelet(actor: str) -> bool:
 def steps_of(trace: Trace, root: Hop) -> list[Step]:
     """The steps of the chain that a write began, in order of step and then of time."""
     start_s = root.received_s
-    steps = [_written(1, root, start_s)]
+    steps = [_written(1, trace, root, start_s)]
     watched: set[tuple[str, str]] = set()
     for hop in trace.chain(root):
         number = 0 if hop.id == root.id else step_of(hop)
@@ -143,12 +149,13 @@ def steps_of(trace: Trace, root: Hop) -> list[Step]:
         # Step 10 follows from step 9 in the same actor: no watch lies between.
         if number != 10 and cause is not None and cause.kind == COMMIT and arrival and arrival not in watched:
             watched.add(arrival)
-            steps.append(_watched(number - 1, hop, cause, start_s))
-        steps.append(_written(number, hop, start_s))
+            steps.append(_watched(number - 1, hop, cause, trace.done_s(cause), start_s))
+        steps.append(_written(number, trace, hop, start_s))
     return sorted(steps, key=lambda step: (step.step, step.since_start_s))
 
 
-def _written(number: int, hop: Hop, start_s: float) -> Step:
+def _written(number: int, trace: Trace, hop: Hop, start_s: float) -> Step:
+    done_s = trace.done_s(hop)
     if hop.kind == RUNTIME:
         what = f"{hop.verb} {hop.container}".strip()
         subject = f"pod/{hop.name}"
@@ -161,14 +168,14 @@ def _written(number: int, hop: Hop, start_s: float) -> Step:
         message=what,
         object=subject,
         revision=hop.revision,
-        since_start_s=round(hop.done_s - start_s, 6),
-        took_s=round(hop.done_s - hop.received_s, 6),
+        since_start_s=round(done_s - start_s, 6),
+        took_s=round(done_s - hop.received_s, 6),
         id=hop.id,
         cause=hop.cause_id,
     )
 
 
-def _watched(number: int, hop: Hop, cause: Hop, start_s: float) -> Step:
+def _watched(number: int, hop: Hop, cause: Hop, written_s: float, start_s: float) -> Step:
     return Step(
         step=number,
         actor=hop.sender,
@@ -176,7 +183,7 @@ def _watched(number: int, hop: Hop, cause: Hop, start_s: float) -> Step:
         object=f"{short_resource(cause.resource)}/{cause.name}",
         revision=cause.revision,
         since_start_s=round(hop.cause_at_s - start_s, 6),
-        took_s=round(max(hop.cause_at_s - cause.done_s, 0.0), 6),
+        took_s=round(max(hop.cause_at_s - written_s, 0.0), 6),
         id=cause.id,
         cause=cause.id,
     )
