@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -65,6 +66,8 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = place.partition(":")
         command: Any = getattr(import_module(module), attribute)
+        if cmd_name != "up":
+            gc.enable()
         return _with_name_option(command)
 
 
@@ -77,6 +80,7 @@ podchain = LazyGroup(
 
 def main() -> None:
     """The console script."""
+    gc.disable()  # while modules are loaded there is much to look at and nothing to collect
     podchain(prog_name="podchain")
 
 

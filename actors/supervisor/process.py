@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import setproctitle
+
 from actors.supervisor.actor_spec import ActorMain, ActorSpec
 from actors.supervisor.heartbeat import Heartbeat
 from actors.supervisor.parent_death import adopt_orphans, kill_descendants, signal_when_parent_dies
@@ -77,8 +79,6 @@ def _settle_in(birth: Birth) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
     if os.getppid() != birth.supervisor_pid:
         os._exit(EXIT_ORPHANED)
-    import setproctitle
-
     setproctitle.setproctitle(f"podchain: {birth.cluster}/{birth.spec.name}")
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
