@@ -178,3 +178,18 @@ def test_converges_from_any_state_and_then_rests(sizes, chance) -> None:
     assert len(active) == sizes[-1]
     assert world.get(REPLICASETS, KEY)["status"]["replicas"] == sizes[-1]
     assert controller.reconcile(KEY, world, world.now_s).writes == ()
+
+
+def test_a_large_one_is_looked_at_in_a_measured_pace_but_a_new_manifest_at_once(world, controller) -> None:
+    world.add(replicaset(replicas=150))
+    assert len(world.reconcile(controller, KEY).writes) == 150
+    assert len(world.reconcile(controller, KEY).writes) == 1
+    set_ready(world, world.list(PODS)[0])
+    held = world.reconcile(controller, KEY)
+    assert not held.writes
+    assert held.requeue_after_s == pytest.approx(0.01)
+    world.now_s += 0.011
+    world.reconcile(controller, KEY)
+    assert world.get(REPLICASETS, KEY)["status"]["readyReplicas"] == 1
+    world.change(REPLICASETS, "web", {"spec": {"replicas": 149}})
+    assert [op.verb for op in world.reconcile(controller, KEY).writes] == ["delete"]

@@ -17,6 +17,7 @@ from actors.client.controller import Trigger, View
 from actors.client.decision import NOTHING_TO_DO, Decision, EventNote
 from actors.controllers.ownership import BY_CONTROLLER, OWNERSHIP_INDEXES, candidates, claim, own_key, owner_keys
 from actors.controllers.refusals import Refusal
+from actors.controllers.replicaset.pace import Pace
 from actors.controllers.replicaset.pod_creation import PODS, create_operations
 from actors.controllers.replicaset.ranking import pods_to_delete
 from actors.controllers.replicaset.status import REPLICA_FAILURE, Census, conditions_after, count_pods, new_status
@@ -27,7 +28,7 @@ BURST_REPLICAS: Final = 500
 
 
 class ReplicaSetController:
-    """Keeps the number of pods of each ReplicaSet."""
+    """Keeps the number of pods of each ReplicaSet. Remembers nothing but when it looked at large ones."""
 
     name = "replicaset-controller"
     triggers: Sequence[Trigger] = (
@@ -35,25 +36,38 @@ class ReplicaSetController:
         Trigger(PODS, owner_keys(REPLICASETS, "ReplicaSet"), OWNERSHIP_INDEXES),
     )
 
+    def __init__(self) -> None:
+        self._pace = Pace()
+
     def reconcile(self, key: Key, view: View, now_s: float) -> Decision:
         """The next step for one ReplicaSet."""
         replicaset = view.get(REPLICASETS, key)
         if replicaset is None:
+            self._pace.forget(key)
             return NOTHING_TO_DO
+        wait_s = self._pace.wait_s(key, replicaset, now_s)
+        if wait_s > 0:
+            return Decision(requeue_after_s=wait_s)
+        decision, pods = self._look(replicaset, view, now_s)
+        self._pace.looked(key, replicaset, pods, now_s)
+        return decision
+
+    def _look(self, replicaset: Object, view: View, now_s: float) -> tuple[Decision, int]:
+        """The next step, and the number of pods that were looked at; 0 if there is more to do at once."""
         selector = LabelSelector.from_object(replicaset["spec"].get("selector"))
         census = Census.of(candidates(view, PODS, replicaset))
         claimed = claim(replicaset, selector, PODS, census.active)
         if claimed.writes:
-            return Decision(claimed.writes)
+            return Decision(claimed.writes), 0
         census.active = claimed.owned
         census.terminating = _owned(replicaset, selector, census.terminating)
         if not is_being_deleted(replicaset):
             surplus = len(census.active) - wanted_replicas(replicaset)
             if surplus < 0:
-                return self._create(replicaset, view, _creations(replicaset, len(census.active), -surplus))
+                return _create(replicaset, view, _creations(replicaset, len(census.active), -surplus)), 0
             if surplus > 0:
-                return self._delete(replicaset, view, census.active, min(surplus, BURST_REPLICAS), now_s)
-        return _report_status(replicaset, census, "", now_s)
+                return _delete(replicaset, view, census.active, min(surplus, BURST_REPLICAS), now_s), 0
+        return _report_status(replicaset, census, "", now_s), len(census.active) + len(census.terminating)
 
     def refused(self, key: Key, view: View, now_s: float, refusals: Sequence[Refusal]) -> Decision:
         """Tell of pods that could not be created or deleted: an event each, and the condition ReplicaFailure."""
@@ -68,15 +82,16 @@ class ReplicaSetController:
         status = _report_status(replicaset, census, failures[0].message, now_s)
         return Decision(status.writes, [_failure_note(replicaset, refusal) for refusal in failures[:1]])
 
-    def _create(self, replicaset: Object, view: View, count: int) -> Decision:
-        writes = create_operations(replicaset, count, lambda key: view.get(PODS, key) is not None)
-        return Decision(writes, [_note(replicaset, "SuccessfulCreate", f"Created pod: {op.name}") for op in writes])
 
-    def _delete(self, replicaset: Object, view: View, active: list[Object], count: int, now_s: float) -> Decision:
-        related = _related_pods(replicaset, view) if count < len(active) else ()
-        doomed = pods_to_delete(active, related, count, now_s)
-        writes = [_delete_operation(pod) for pod in doomed]
-        return Decision(writes, [_note(replicaset, "SuccessfulDelete", f"Deleted pod: {op.name}") for op in writes])
+def _create(replicaset: Object, view: View, count: int) -> Decision:
+    writes = create_operations(replicaset, count, lambda key: view.get(PODS, key) is not None)
+    return Decision(writes, [_note(replicaset, "SuccessfulCreate", f"Created pod: {op.name}") for op in writes])
+
+
+def _delete(replicaset: Object, view: View, active: list[Object], count: int, now_s: float) -> Decision:
+    related = _related_pods(replicaset, view) if count < len(active) else ()
+    writes = [_delete_operation(pod) for pod in pods_to_delete(active, related, count, now_s)]
+    return Decision(writes, [_note(replicaset, "SuccessfulDelete", f"Deleted pod: {op.name}") for op in writes])
 
 
 def wanted_replicas(replicaset: Object) -> int:
