@@ -297,7 +297,8 @@ class NodeAgent:
     def _mark(self, worker: PodWorker) -> None:
         """Have the status written, unless the pod is about to be up anyway."""
         if worker.writing or worker.busy:
-            return  # looked at again when that is done
+            worker.look_again = True  # when that is done
+            return
         if not self._is_settled(worker):
             at_s = worker.seen_s + SETTLE_S
             if self._ctx.monotonic_s() < at_s:
@@ -366,8 +367,9 @@ class NodeAgent:
         over = worker.memory.failure is not None or (worker.pod.get("status") or {}).get("phase") in TERMINAL
         if over and worker.plan.stopped:
             self._room.release(worker)
-        if fine and not worker.deleted:
-            self._shared.loop.now(worker, self._look)
+        if worker.look_again:
+            worker.look_again = False
+            self.look_soon(worker)
         return fine
 
     def _observe(self, pod: Object) -> None:

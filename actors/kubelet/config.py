@@ -27,8 +27,6 @@ class NodeConfig:
     extended_resources: Mapping[str, str] = field(default_factory=dict)
     actor: str = ""
     """The actor that serves this node's logs; by default ``kubelet-<name>``."""
-    volume_refresh_s: float = 60.0
-    """How often ConfigMaps and Secrets of mounted volumes are looked at again (the kubelet's sync frequency)."""
 
     @property
     def pod_cidr(self) -> str:

@@ -102,7 +102,7 @@ def _forgotten(
     if "terminated" in old_state:
         # Known from the status alone, as after the end of a pod.
         return {**status, "state": old_state, "lastState": old.get("lastState") or {}, **_identity(old)}
-    lost: Object = {"exitCode": UNKNOWN_EXIT_CODE, "reason": UNKNOWN_REASON, "message": UNKNOWN_MESSAGE}
+    lost = _lost(old)
     if "running" not in old_state:
         status["lastState"] = old.get("lastState") or {}
     elif ending:
@@ -140,10 +140,24 @@ def _mount_status(mount: dict[str, Any]) -> Object:
 def _last_state(previous: ContainerState | None, old: Object | None, latest: ContainerState, runtime: str) -> Object:
     if previous is not None:
         return _terminated(previous, runtime) if previous.state == EXITED else {}
-    if old is None or (old.get("restartCount", 0) == 0 and latest.attempt == 0):
+    if old is None:
         return {}
+    state = old.get("state") or {}
+    if old.get("containerID") and old["containerID"] != f"{runtime}://{latest.id}" and "waiting" not in state:
+        # The attempt before is only known from the status: the runtime has lost it.
+        return {"terminated": state["terminated"]} if "terminated" in state else {"terminated": _lost(old)}
     kept: Object = old.get("lastState") or {}
     return kept
+
+
+def _lost(old: Object) -> Object:
+    """What is said of a container that was running when the runtime lost it."""
+    return {
+        "exitCode": UNKNOWN_EXIT_CODE,
+        "reason": UNKNOWN_REASON,
+        "message": UNKNOWN_MESSAGE,
+        "containerID": old["containerID"],
+    }
 
 
 def _waiting(waiting: Waiting) -> Object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Final
 
 from actors.client.client import Client
 from actors.client.informer import InformerSet
@@ -21,9 +22,12 @@ from actors.runtime.sim import SimDriver
 from actors.runtime.trace import RuntimeTrace
 from broker.context import Context
 
+#: Hollow nodes' address ranges begin here, behind those of nodes with processes of their own.
+ADDRESS_OFFSET: Final = 255
+
 
 async def run(
-    ctx: Context, nodes: int, first_index: int = 0, *, prefix: str = "hollow-", template: NodeConfig | None = None
+    ctx: Context, nodes: int, first_index: int = 1, *, prefix: str = "hollow-", template: NodeConfig | None = None
 ) -> None:
     """Run `nodes` nodes, named by the prefix and their index; like `template` in everything else."""
     template = template or NodeConfig("")
@@ -35,7 +39,7 @@ async def run(
     call_later = asyncio.get_running_loop().call_later
     agents: dict[str, NodeAgent] = {}
     for index in range(first_index, first_index + nodes):
-        config = replace(template, name=f"{prefix}{index}", index=index, actor=ctx.name)
+        config = replace(template, name=f"{prefix}{index}", index=ADDRESS_OFFSET + index, actor=ctx.name)
         service = RuntimeService(config.name, ctx.incarnation, SimDriver(), ctx.wall_s, call_later)
         agents[config.name] = NodeAgent(shared, config, LocalRuntime(ctx, service, trace))
     await run_agents(ctx, client, informers, pods, informers.of(NODES), agents)

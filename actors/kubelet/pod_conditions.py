@@ -37,13 +37,14 @@ def pod_conditions(
         "PodScheduled": TRUE,
     }
     generation = pod["metadata"].get("generation")
-    conditions = [_condition(name, verdicts[name], old.get(name), generation, now_s) for name in OWN_TYPES]
+    now = format_time(now_s)
+    conditions = [_condition(name, verdicts[name], old.get(name), generation, now) for name in OWN_TYPES]
     return conditions + [condition for name, condition in old.items() if name not in verdicts]
 
 
-def _condition(name: str, verdict: Verdict, old: Object | None, generation: Any, now_s: float) -> Object:
+def _condition(name: str, verdict: Verdict, old: Object | None, generation: Any, now: str) -> Object:
     status, reason, message = verdict
-    since = format_time(now_s)
+    since = now
     if old is not None and old.get("status") == status:
         since = old.get("lastTransitionTime") or since
     condition: Object = {"type": name, "status": status, "lastTransitionTime": since}

@@ -41,6 +41,8 @@ class PodWorker:
     """When its timer is due, on the monotonic clock."""
     writing: bool = False
     """A write of its status is on its way."""
+    look_again: bool = False
+    """Something happened meanwhile."""
     pending_status: Object | None = None
     """What is being written."""
     written: tuple[Object, Object] | None = None
