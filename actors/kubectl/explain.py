@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from actors.apimachinery.resources import RESOURCES, Resource
+from actors.apimachinery.resources import RESOURCES, Resource, UnknownResource
 from actors.apimachinery.schema import definition_name, definitions_with_descriptions, reference_name
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.grammar import command
@@ -34,7 +34,11 @@ def explain_command(args: tuple[str, ...], recursive: bool, api_version: str) ->
         )
     if len(args) > 1:
         raise CommandFailed("We accept only this format: explain RESOURCE")
-    sys.stdout.write(explain(args[0], recursive=recursive, api_version=api_version))
+    try:
+        sys.stdout.write(explain(args[0], recursive=recursive, api_version=api_version))
+    except UnknownResource as error:
+        sys.stderr.write(f"{error}\n")  # as kubectl: without "error:"
+        raise click.exceptions.Exit(1) from None
 
 
 def explain(target: str, *, recursive: bool = False, api_version: str = "") -> str:
@@ -43,13 +47,17 @@ def explain(target: str, *, recursive: bool = False, api_version: str = "") -> s
     resource = _resource(name, api_version)
     kind_name = definition_name(resource.api_version, resource.kind)
     if kind_name is None:
-        raise CommandFailed(f"couldn't find resource for \"{resource.api_version}, Kind={resource.kind}\"")
+        raise CommandFailed(f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}"')
     schema: Schema = definitions_with_descriptions()[kind_name]
     lines = [f"GROUP:      {resource.group}"] if resource.group else []
     lines += [f"KIND:       {resource.kind}", f"VERSION:    {resource.version}", ""]
     texts = [schema.get("description", "")]
     for field in fields:
-        schema = _field(schema, field)
+        found = _field(schema, field)
+        if found is None:
+            sys.stdout.write("\n".join(lines) + "\n")
+            raise CommandFailed(f'field "{field}" does not exist')
+        schema = found
         texts = _texts(schema)
     if fields:
         lines += [f"FIELD: {fields[-1]} <{type_name(schema)}>", *_enumeration(schema, "    "), ""]
@@ -88,10 +96,8 @@ def _fields_of(schema: Schema) -> Schema:
     return target
 
 
-def _field(schema: Schema, name: str) -> Schema:
+def _field(schema: Schema, name: str) -> Schema | None:
     found: Schema | None = _fields_of(schema).get("properties", {}).get(name)
-    if found is None:
-        raise CommandFailed(f'field "{name}" does not exist')
     return found
 
 
@@ -115,26 +121,23 @@ def _paragraphs(texts: Sequence[str], indent: str = "    ") -> list[str]:
     lines: list[str] = []
     for text in [text for text in texts if text] or ["<empty>"]:
         for paragraph in text.split("\n"):
-            lines += [indent + line for line in wrapped(paragraph)] or [indent.rstrip()]
+            lines += [indent + line for line in wrapped(paragraph)] or [indent]
     return lines
 
 
 def wrapped(text: str) -> list[str]:
     """A paragraph in lines of at most `WIDTH` characters; words are never broken."""
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, expand_tabs=False, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def type_name(schema: Schema) -> str:
     """``string``, ``[]Container``, ``map[string]string``, ``PodSpec``."""
     reference = reference_name(schema)
     if reference:
-        target = definitions_with_descriptions()[reference]
-        primitive = _primitive(target)
-        if "properties" in target or primitive == "Object":
-            return reference.rpartition(".")[2]
-        return reference.rpartition(".")[2] if primitive in ("", "string") and "oneOf" in target else (
-            reference.rpartition(".")[2]
-        )
+        plain = _primitive(definitions_with_descriptions()[reference])
+        return reference.rpartition(".")[2] if plain in ("", "Object") else plain  # a time is a string
     primitive = _primitive(schema)
     if primitive == "array":
         return f"[]{type_name(schema.get('items') or {})}"

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from actors.kubectl.failure import CommandFailed
-from actors.kubectl.session import NAMESPACE_KEY
+from actors.kubectl.failure import EXPECTED, CommandFailed
+from actors.kubectl.session import NAMESPACE_KEY, fail
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,9 +35,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except CommandFailed as error:
-            from actors.kubectl.session import fail
-
+        except EXPECTED as error:
             return fail(error)
 
 
