@@ -1,4 +1,4 @@
-"""One object as the API server holds it: the bytes of the store, decoded at most once."""
+"""One object as the API server holds it: the bytes of the store, decoded when it is looked at."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class Entry:
                 raise LookupError("nothing is stored there")
             self._object = decode_object(self.blob, self.revision)
         return self._object
+
+    def forget_object(self) -> None:
+        """Keep the bytes only: history is rarely looked into, and decoded it is several times as large."""
+        self._object = None
 
     @property
     def exists(self) -> bool:

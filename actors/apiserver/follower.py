@@ -113,7 +113,8 @@ class Follower:
         if self._cache.revision == 0:
             return
         prev, events, through = publication.body
-        self._heard_s = self._ctx.monotonic_s()
+        if through >= self._cache.revision:
+            self._heard_s = self._ctx.monotonic_s()
         self._follow(prev, events, through, publication.blobs)
 
     def _follow(self, prev: int, events: Sequence[Any], through: int, blobs: Sequence[bytes]) -> None:
@@ -158,6 +159,8 @@ class Follower:
                     await self._load()
                     self._on_reload()
                     continue
+                if failure.code == "FutureRevision":  # a restored backup, say: what we know is not the store's past
+                    raise RuntimeError(f"the store is not at revision {since} any more") from failure
                 await self._ctx.sleep(RETRY_S)
                 continue
             except RequestError:
@@ -166,8 +169,6 @@ class Follower:
             self._heard_s = self._ctx.monotonic_s()
             _, events, through = reply.body
             self._follow(since, events, through, reply.blobs)
-            if not events and through < self._wanted and since > through:
-                raise RuntimeError(f"the store is at revision {through} but was at {self._wanted} before")
             if self._cache.revision >= self._wanted:
                 return
             if not events:

@@ -93,9 +93,9 @@ class Registry:
         verb, subresource = call.operation.verb, call.operation.subresource
         if verb not in ("create", "list", "deletecollection") and not call.name:
             raise bad_request("name must be provided")
-        if verb == "get":
+        if verb == "get" and (subresource in _PARTS or subresource == "scale"):
             self._reader.get(call, done)
-        elif verb == "list":
+        elif verb == "list" and not subresource:
             self._reader.list(call, done)
         elif verb == "create":
             self._create(call, done)

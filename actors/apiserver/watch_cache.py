@@ -22,6 +22,8 @@ from store.protocol import PUT
 
 #: Watches may start this many events back.
 WINDOW_EVENTS_MAX: Final = 20_000
+#: ... or, when objects are large, until the changes have so many bytes.
+WINDOW_BYTES_MAX: Final = 48 * 1024 * 1024
 #: Knowledge ahead of the log is looked through for what the log has overtaken when there is more of it than this.
 AHEAD_MAX: Final = 4_000
 
@@ -124,7 +126,8 @@ class WatchCache:
         """Changes up to this revision have left the window."""
         self._window_events_max = window_events_max
         self._collections: dict[str, Collection] = {}
-        self._order: deque[tuple[Collection, int]] = deque()
+        self._order: deque[tuple[Collection, int, int]] = deque()
+        self._window_bytes = 0
         self._ahead: dict[bytes, Entry] = {}
         self._expected: dict[bytes, tuple[bytes, Object]] = {}
 
@@ -169,6 +172,7 @@ class WatchCache:
         """Replace everything by the state at a revision. The window begins anew there."""
         self._collections.clear()
         self._order.clear()
+        self._window_bytes = 0
         self._ahead.clear()
         for key, entry in rows:
             stored = parse_store_key(key)
@@ -217,7 +221,9 @@ class WatchCache:
             return None
         change = Change(stored.collection, path, old, new, revision, note, wall_s)
         collection.changes.append(change)
-        self._order.append((collection, revision))
+        size = len(change.last.data)
+        self._window_bytes += size
+        self._order.append((collection, revision, size))
         return change
 
     def _decoded_already(self, key: bytes, blob: bytes, revision: int) -> Object | None:
@@ -231,10 +237,14 @@ class WatchCache:
 
     def _trim(self) -> None:
         """Let the oldest changes leave the window; a revision leaves it as a whole."""
-        while len(self._order) > self._window_events_max:
-            collection, revision = self._order.popleft()
-            collection.changes.popleft()
-            self.floor = revision
-        while self._order and self._order[0][1] <= self.floor:
-            collection, _ = self._order.popleft()
-            collection.changes.popleft()
+        order = self._order
+        while len(order) > self._window_events_max or self._window_bytes > WINDOW_BYTES_MAX:
+            self.floor = self._drop_oldest()
+        while order and order[0][1] <= self.floor:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> int:
+        collection, revision, size = self._order.popleft()
+        collection.changes.popleft()
+        self._window_bytes -= size
+        return revision

@@ -54,6 +54,9 @@ class Watching:
         if self.streams.take_in(changes) and not self._publishing:
             self._publishing = True
             self._ctx.after_drain(self._publish)
+        for change in changes:
+            if change.old is not None:
+                change.old.forget_object()
 
     def on_reload(self) -> None:
         """What happened meanwhile is not known one by one: streams begin anew."""

@@ -194,3 +194,16 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         return cluster.simulation.trace_hash
 
     assert play() == play()
+
+
+def test_a_store_that_went_back_in_time_makes_the_server_start_over() -> None:
+    cluster = Cluster()
+    for i in range(5):
+        cluster.create(MAPS, config_map(f"m{i}"), "default")
+    cluster.log.__init__()  # type: ignore[misc] - an empty disk
+    cluster.simulation.crash("store")
+    cluster.settle(10)
+    assert [crash.actor for crash in cluster.simulation.crashes] == ["apiserver"]
+    assert cluster.names(MAPS) == []
+    assert cluster.names("v1/namespaces", "")[0] == "default"
+    cluster.simulation.close()

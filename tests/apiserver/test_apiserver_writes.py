@@ -247,6 +247,9 @@ def test_what_is_not_there_is_said_so(cluster: Cluster) -> None:
     assert cluster.refused("create", DEPLOYMENTS, "default", "web", "binding", {}).code == 404
     assert cluster.refused("create", "v1/componentstatuses", "", body={"metadata": {"name": "x"}}).code == 405
     assert cluster.refused("deletecollection", "v1/namespaces").code == 405
+    cluster.create_pod("a")
+    assert cluster.refused("get", PODS, "default", "a", "log").code == 405
+    assert cluster.call("get", PODS, "default", "a", "status").object["metadata"]["name"] == "a"
 
 
 def test_large_and_deep_bodies_are_refused(cluster: Cluster) -> None:
