@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.apimachinery.operation import Object
+from actors.apimachinery.operation import Object, Operation
 from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.oracles import unsettled
+from broker.context import RequestTimeout
 from broker.faults import RandomFaults
 
 LONG = bool(os.environ.get("PODCHAIN_LONG"))
@@ -46,6 +47,25 @@ def deployment(name: str, replicas: int, image: str) -> Object:
             },
         },
     }
+
+
+def insist(cluster: SimulatedCluster, operation: Operation) -> None:
+    """Do it as a stubborn user would: with a third of all messages lost, half a minute may pass without an answer."""
+
+    async def until_answered() -> None:
+        while True:
+            try:
+                (result,) = await cluster.client.batch([operation])
+            except RequestTimeout:
+                continue
+            assert result.ok or (operation.verb == "create" and result.code == 409), result.status
+            return
+
+    cluster.run(until_answered(), 600)
+
+
+def change(patch: Object) -> Operation:
+    return Operation("patch", "apps/v1/deployments", "default", "web", body=patch, options={"patchType": "strategic"})
 
 
 def settle(cluster: SimulatedCluster, limit_s: float = 180.0) -> None:
@@ -109,17 +129,14 @@ def test_random_changes_under_loss_and_crashes_converge(seed, replicas, faults, 
     with SimulatedCluster(seed=seed, nodes=2) as cluster:
         cluster.start()
         cluster.set_faults(faults)
-        cluster.run(cluster.client.create("apps/v1/deployments", deployment("web", replicas, "nginx:1.25")))
+        manifest = deployment("web", replicas, "nginx:1.25")
+        insist(cluster, Operation("create", "apps/v1/deployments", "default", "web", body=manifest))
         for kind, value in story:
             if kind == "scale":
-                patch = {"spec": {"replicas": value}}
-                cluster.run(cluster.client.patch("apps/v1/deployments", "web", patch, "default"))
+                insist(cluster, change({"spec": {"replicas": value}}))
             elif kind == "image":
                 containers = [{"name": "web", "image": value}]
-                patch = {"spec": {"template": {"spec": {"containers": containers}}}}
-                cluster.run(
-                    cluster.client.patch("apps/v1/deployments", "web", patch, "default", patch_type="strategic")
-                )
+                insist(cluster, change({"spec": {"template": {"spec": {"containers": containers}}}}))
             elif kind == "crash":
                 cluster.sim.crash(value)
             else:
