@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import psutil
+import setproctitle
 
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -147,6 +148,7 @@ def _keep(pipe: int) -> None:
     """The keeper's life. Nothing of the runtime's sockets and files may stay open here."""
     try:
         os.setsid()
+        setproctitle.setproctitle("podchain: keeper")
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)
         os.dup2(pipe, 3)
