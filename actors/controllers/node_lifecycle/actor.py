@@ -6,6 +6,7 @@ Keys are nodes (no namespace), and pods that were deleted before they had a node
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from actors.apimachinery.meta import Key, format_time, is_being_deleted, key_of, uid_of
@@ -50,6 +51,8 @@ class NodeLifecycleController:
         self._heard: dict[str, tuple[str, float]] = {}
         """Node to its last sign of life, and when that was first seen, by this controller's own clock."""
         self._missing_since_s: dict[str, float] = {}
+        self._registered: dict[str, str] = {}
+        """Nodes that are looked after, with their uids."""
         self.triggers: Sequence[Trigger] = (
             Trigger(NODES, lambda node, _view: (key_of(node),)),
             Trigger(PODS, self._keys_of_pod, {BY_NODE: _node_of}),
@@ -80,11 +83,31 @@ class NodeLifecycleController:
             return self._unscheduled(view.get(PODS, key))
         node = view.get(NODES, key)
         pods = view.by_index(PODS, BY_NODE, key.name)
+        events = self._registration(key.name, uid_of(node) if node is not None else "")
         if node is None:
             self._heard.pop(key.name, None)
-            return self._orphaned(key.name, pods, now_s)
-        self._missing_since_s.pop(key.name, None)
-        return self._watched(node, view.get(LEASES, Key(NODE_LEASES_NAMESPACE, key.name)), pods, now_s)
+            decision = self._orphaned(key.name, pods, now_s)
+        else:
+            self._missing_since_s.pop(key.name, None)
+            lease = view.get(LEASES, Key(NODE_LEASES_NAMESPACE, key.name))
+            decision = self._watched(node, lease, pods, now_s)
+        return replace(decision, events=[*events, *decision.events]) if events else decision
+
+    def _registration(self, name: str, uid: str) -> list[EventNote]:
+        """Tell of a node that is looked after from now on, or (without a uid) no longer."""
+        before = self._registered.get(name, "")
+        if before == uid:
+            return []
+        events = []
+        if before:
+            del self._registered[name]
+            message = f"Node {name} event: Removing Node {name} from Controller"
+            events.append(EventNote(_node_reference(name, before), "Normal", "RemovingNode", message))
+        if uid:
+            self._registered[name] = uid
+            message = f"Node {name} event: Registered Node {name} in Controller"
+            events.append(EventNote(_node_reference(name, uid), "Normal", "RegisteredNode", message))
+        return events
 
     # Nodes that are there
 
@@ -146,6 +169,11 @@ class NodeLifecycleController:
 
 
 _NO_NODE: Final = "PodGC: node no longer exists"
+
+
+def _node_reference(name: str, uid: str) -> Object:
+    """As much of a node as an event needs, also when it is gone."""
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": uid}}
 
 
 def _evicting(node: Object) -> bool:

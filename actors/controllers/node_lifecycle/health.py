@@ -82,7 +82,10 @@ def unknown_conditions(node: Object, now_s: float) -> list[dict[str, Any]]:
 
 
 def wanted_taints(node: Object, now_s: float) -> list[dict[str, Any]]:
-    """All taints the node should have: others' as they are, then those its conditions and ``unschedulable`` ask for."""
+    """All taints the node should have: others' as they are, then those its conditions and ``unschedulable`` ask for.
+
+    A new one says since when it is there (``SwapNodeControllerTaint``); one that is there already stays as it is.
+    """
     present: Sequence[Taint] = node["spec"].get("taints") or ()
     added = {(t["key"], t["effect"]): t.get("timeAdded") for t in present}
     wanted = [dict(taint) for taint in present if taint["key"] not in _MANAGED]
@@ -90,17 +93,17 @@ def wanted_taints(node: Object, now_s: float) -> list[dict[str, Any]]:
     statuses.setdefault("Ready", "Unknown")
     for condition, status, key in _CONDITION_TAINTS:
         if statuses.get(condition) == status:
-            wanted.append(_taint(key, NO_SCHEDULE, added, None))
+            wanted.append(_taint(key, NO_SCHEDULE, added, now_s))
             if condition == "Ready":
-                wanted.append(_taint(key, NO_EXECUTE, added, format_time(now_s)))
+                wanted.append(_taint(key, NO_EXECUTE, added, now_s))
     if node["spec"].get("unschedulable"):
-        wanted.append(_taint(UNSCHEDULABLE, NO_SCHEDULE, added, None))
+        wanted.append(_taint(UNSCHEDULABLE, NO_SCHEDULE, added, now_s))
     return wanted
 
 
-def _taint(key: str, effect: str, added: Mapping[tuple[str, str], str | None], now: str | None) -> dict[str, Any]:
+def _taint(key: str, effect: str, added: Mapping[tuple[str, str], str | None], now_s: float) -> dict[str, Any]:
     taint: dict[str, Any] = {"key": key, "effect": effect}
-    time_added = added.get((key, effect)) or now
+    time_added = added[key, effect] if (key, effect) in added else format_time(now_s)
     if time_added:
         taint["timeAdded"] = time_added
     return taint
