@@ -129,7 +129,7 @@ def operations_to_wire(operations: Sequence[Operation], default_cause: Cause) ->
 def operations_from_wire(body: Any, blobs: Sequence[bytes]) -> list[Operation]:
     """The operations of a request, bodies decoded. Raises `ValueError` when it is not well formed."""
     if not isinstance(body, list):
-        raise ValueError("a batch is a list of operations")
+        raise ValueError("a batch is a list of operations")  # noqa: TRY004 - what is wrong is the message
     operations: list[Operation] = []
     remaining = iter(blobs)
     for row in body:
@@ -139,7 +139,7 @@ def operations_from_wire(body: Any, blobs: Sequence[bytes]) -> list[Operation]:
         if not all(isinstance(text, str) for text in (verb, resource, namespace, name, subresource)):
             raise ValueError("an operation's verb, resource, namespace, name and subresource are strings")
         if not isinstance(options, dict):
-            raise ValueError("an operation's options are a mapping")
+            raise ValueError("an operation's options are a mapping")  # noqa: TRY004 - as above
         content = None
         if has_body:
             blob = next(remaining, None)

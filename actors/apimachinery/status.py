@@ -140,9 +140,7 @@ def already_exists(plural: str, group: str, name: str) -> ApiError:
 
 def conflict(plural: str, group: str, name: str, why: str = "") -> ApiError:
     """409 Conflict; without a reason, the usual one of a stale resourceVersion."""
-    why = why or (
-        "the object has been modified; please apply your changes to the latest version and try again"
-    )
+    why = why or ("the object has been modified; please apply your changes to the latest version and try again")
     message = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
     return ApiError(status_failure(409, "Conflict", message, _details(plural, group, name)))
 

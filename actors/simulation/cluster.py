@@ -5,8 +5,8 @@
         cluster.run(cluster.client.create("apps/v1/deployments", manifest))
         cluster.sim.run_until(lambda: not unsettled(cluster.oracles))
 
-What survives crashes, as a disk would, is the store's log; the oracles are fed from it, so they see every change exactly
-once and in order, whatever messages are lost.
+What survives crashes, as a disk would, is the store's log; the oracles are fed from it, so they see every change
+exactly once and in order, whatever messages are lost.
 """
 
 from __future__ import annotations
