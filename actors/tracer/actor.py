@@ -36,7 +36,9 @@ class Tracer:
         question: dict[str, Any] = request.body
         trace = Trace(hop for raw in self._publications for hop in hops(unpack(raw)))
         wanted = (question["resource"], question.get("namespace", ""), question["name"])
-        roots = trace.roots(*wanted) or trace.writes_of(*wanted)[:1]
+        asked = trace.roots(*wanted)
+        # What came of a deletion is not these steps; it is shown only when nothing else is remembered.
+        roots = [root for root in asked if root.verb != "delete"] or asked or trace.writes_of(*wanted)[:1]
         if not roots:
             request.fail("NotFound", "nothing is remembered of that object")
             return
