@@ -109,6 +109,9 @@ def test_remaining_items_are_told_unless_filtered(cluster: Cluster) -> None:
     assert "remainingItemCount" not in filtered.extra
     exact = cluster.call("list", MAPS, "default", options={"limit": 11})
     assert exact.extra == {}
+    third = cluster.call("list", MAPS, "default", options={"limit": 4, "labelSelector": "third=0"})
+    assert len(third.objects) == 4
+    assert third.extra == {}, "there is no further page when nothing more is selected"
 
 
 def test_a_compacted_page_is_expired_and_offers_another_token(cluster: Cluster) -> None:
