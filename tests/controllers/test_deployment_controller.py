@@ -353,3 +353,26 @@ def test_pods_of_a_finished_rollout_that_come_and_go_are_no_rollout(world, contr
     world.settle(controller, KEY)
     assert condition(world, "Progressing")["reason"] == "NewReplicaSetAvailable"
     assert condition(world, "Available")["status"] == "False"
+
+
+def test_recreate_waits_for_a_replicaset_that_has_not_reported_yet(world, controller) -> None:
+    world.add(deployment(replicas=2, strategy={"type": "Recreate"}))
+    world.settle(controller, KEY)
+    (old,) = sets(world)
+    set_image(world, "nginx:1.26")
+    world.settle(controller, KEY)
+    assert world.get(REPLICASETS, key_of(old))["spec"]["replicas"] == 0
+    assert len(world.list(REPLICASETS)) == 1
+    report(world, old)
+    world.settle(controller, KEY)
+    assert len(world.list(REPLICASETS)) == 2
+
+
+def test_a_pause_does_not_hide_that_the_deadline_was_missed(world, controller) -> None:
+    world.add(deployment(progressDeadlineSeconds=60))
+    world.settle(controller, KEY)
+    world.now_s += 100
+    world.settle(controller, KEY)
+    world.change(DEPLOYMENTS, "web", {"spec": {"paused": True}})
+    world.settle(controller, KEY)
+    assert condition(world, "Progressing")["reason"] == "ProgressDeadlineExceeded"

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.apimachinery.meta import Key, controller_of, format_time, key_of
+from actors.apimachinery.selector import LabelSelector
+from actors.controllers.ownership import claim
 from actors.controllers.refusals import Refusal
 from actors.controllers.replicaset.controller import REPLICASETS, ReplicaSetController
 from actors.controllers.replicaset.pod_creation import PODS
@@ -193,3 +195,28 @@ def test_a_large_one_is_looked_at_in_a_measured_pace_but_a_new_manifest_at_once(
     assert world.get(REPLICASETS, KEY)["status"]["readyReplicas"] == 1
     world.change(REPLICASETS, "web", {"spec": {"replicas": 149}})
     assert [op.verb for op in world.reconcile(controller, KEY).writes] == ["delete"]
+
+
+def test_an_orphan_that_is_being_deleted_is_not_adopted(world, controller) -> None:
+    going = pod("going", node="n")
+    going["metadata"].update(deletionTimestamp=format_time(world.now_s), finalizers=["example.com/hold"])
+    world.add(going)
+    world.add(replicaset(replicas=1))
+    world.settle(controller, KEY)
+    assert controller_of(world.get(PODS, Key("default", "going"))) is None
+    assert len(world.list(PODS)) == 2
+
+
+def test_owners_that_are_going_neither_adopt_nor_release() -> None:
+    owner = replicaset()
+    owner["metadata"].update(uid="owner", deletionTimestamp="2026-01-01T00:00:00Z")
+    mine = pod("mine", {"app": "other"})
+    reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "owner", "controller": True}
+    mine["metadata"]["ownerReferences"] = [reference]
+    stray, going = pod("stray"), pod("going")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    selector = LabelSelector.parse("app=web")
+    assert claim(owner, selector, PODS, [mine, stray, going]).writes == []
+    del owner["metadata"]["deletionTimestamp"]
+    result = claim(owner, selector, PODS, [mine, stray, going])
+    assert [op.name for op in result.writes] == ["mine", "stray"]
