@@ -45,6 +45,8 @@ class Kill:
     hook: HookPhase | None = None
     stopped: bool = False
     """The runtime was told."""
+    told_s: float = 0.0
+    """When, the last time."""
 
 
 @dataclass(slots=True)

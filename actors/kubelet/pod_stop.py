@@ -12,6 +12,9 @@ from actors.runtime.protocol import RUNNING, STOP_CONTAINER, STOP_POD_SANDBOX, C
 
 #: What a container gets at least after its preStop hook has used up the grace period (kubelet's minimum).
 GRACE_MIN_S: Final = 2.0
+#: A container that runs so long after its grace period is over is stopped again: a runtime that was restarted meanwhile
+#: knows nothing of the first time.
+STOP_AGAIN_S: Final = 2.0
 
 
 def plan_stop(
@@ -66,7 +69,11 @@ def plan_kill(
         plan.wake(deadline_s)
         return
     if kill.stopped:
-        return
+        again_s = max(deadline_s, kill.told_s) + STOP_AGAIN_S
+        if now_s < again_s:
+            plan.wake(again_s)
+            return
+    kill.told_s = now_s
     left_s = max(deadline_s - now_s, 0.0)
     if kill.hook is not None:
         left_s = max(left_s, GRACE_MIN_S)

@@ -25,7 +25,7 @@ from actors.runtime.protocol import (
 from actors.runtime.service import RuntimeService
 from actors.runtime.trace import RuntimeTrace
 from broker.context import Context, RequestError, RequestFailed, RequestTimeout
-from broker.message import Cause, Publication
+from broker.message import Cause, Publication, Reply
 
 #: The generic PLEG's period.
 RELIST_S: Final = 1.0
@@ -230,11 +230,7 @@ class RemoteRuntime:
         except RequestError as error:
             failures = [(UNANSWERED, str(error))] * len(batch)
         else:
-            rows, pods, incarnation = reply.body
-            failures = [(row[0], row[1]) if row else None for row in rows]
-            self._meet(incarnation)
-            for row in pods:
-                self._take(PodSandbox.from_wire(row), reply.received_s)
+            failures = self._read_answer(reply, len(batch))
         answers: dict[int, tuple[PodWorker, list[tuple[Call, Failure | None]]]] = {}
         for (worker, call), failure in zip(batch, failures, strict=True):
             answers.setdefault(id(worker), (worker, []))[1].append((call, failure))
@@ -243,6 +239,20 @@ class RemoteRuntime:
         for worker, own in answers.values():
             worker.busy = False
             self._listener.calls_answered(worker, own)
+
+    def _read_answer(self, reply: Reply, calls: int) -> list[Failure | None]:
+        """What became of the calls of a batch.
+
+        An answer of another incarnation than the one that was listed last is as good as none. It may have died since,
+        and what it says come late, between a list and its successor; only a list, which says what is *not* there, makes
+        another incarnation known.
+        """
+        rows, pods, incarnation = reply.body
+        if incarnation != self._incarnation:
+            return [(UNANSWERED, "the container runtime was restarted")] * calls
+        for row in pods:
+            self._take(PodSandbox.from_wire(row), reply.received_s)
+        return [(row[0], row[1]) if row else None for row in rows]
 
     # Questions
 
