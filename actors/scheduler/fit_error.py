@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from actors.scheduler.framework import Diagnosis
-
+from actors.scheduler.diagnosis import Diagnosis
 
 NO_NODES: Final = "no nodes available to schedule pods"
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"

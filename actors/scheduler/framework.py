@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from actors.scheduler.diagnosis import Diagnosis
 from actors.scheduler.node_info import NodeInfo
 from actors.scheduler.plugins import (
     image_locality,
@@ -82,26 +83,6 @@ class TemplateViews:
     soft: tuple[SpreadConstraint, ...]
     named_nodes: frozenset[str] | None
     by_node: dict[str, NodeView] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Diagnosis:
-    """Why a pod fits nowhere."""
-
-    node_count: int
-    rejections: dict[str, Rejection] = field(default_factory=dict)
-    """By node; nodes that were not looked at are missing."""
-    absent: Rejection | None = None
-    """Why the others were not looked at."""
-    pre_filter_message: str = ""
-
-    @property
-    def plugins(self) -> list[str]:
-        """The plugins that rejected it, in a fixed order."""
-        found = {rejection.plugin for rejection in self.rejections.values()}
-        if self.absent is not None:
-            found.add(self.absent.plugin)
-        return sorted(found)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from random import Random
 from actors.apimachinery.meta import is_being_deleted, key_of, labels_of, uid_of
 from actors.apimachinery.operation import Object
 from actors.scheduler import fit_error, preemption
-from actors.scheduler.framework import Diagnosis, Framework
+from actors.scheduler.diagnosis import Diagnosis
+from actors.scheduler.framework import Framework
 from actors.scheduler.pod_info import PodInfo, is_terminal, needs_scheduling, node_name_of
 from actors.scheduler.preemption import DisruptionBudget
 from actors.scheduler.queueing_hints import NamespaceEvent, NodeEvent, PodEvent, bare_node
