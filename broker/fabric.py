@@ -91,6 +91,7 @@ class FabricContext(Context):
         loop: asyncio.AbstractEventLoop,
         on_crash: Callable[[BaseException], None],
         faults: FaultPolicy | None = None,
+        fault_seed: int | None = None,
     ) -> None:
         self.name = name
         self.random = random
@@ -98,7 +99,8 @@ class FabricContext(Context):
         self.faults = faults
         self._loop = loop
         self._on_crash = on_crash
-        self._fault_random = Random(random.getrandbits(64))  # noqa: S311 - faults need a seed, not secrecy
+        drawn_from = random.getrandbits(64) if fault_seed is None else f"{fault_seed}/{name}"
+        self._fault_random = Random(drawn_from)  # noqa: S311 - faults need a seed, not secrecy
         self._id_prefix = f"{name}.{self.incarnation}."
         self._id_count = 0
         self._waiting: dict[str, _Waiting] = {}

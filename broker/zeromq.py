@@ -50,8 +50,9 @@ class ZeroMQContext(FabricContext):
         *,
         on_crash: Callable[[BaseException], None],
         faults: FaultPolicy | None = None,
+        fault_seed: int | None = None,
     ) -> None:
-        super().__init__(name, random.SystemRandom(), asyncio.get_running_loop(), on_crash, faults)
+        super().__init__(name, random.SystemRandom(), asyncio.get_running_loop(), on_crash, faults, fault_seed)
         self._endpoints = endpoints
         self._zmq = zmq.Context(io_threads=1)
         self._zmq.max_sockets = 4096

@@ -70,7 +70,7 @@ def _main(
     faults = RandomFaults.from_plain(config.faults) if config.faults else None
 
     async def work(on_crash: Callable[[BaseException], None]) -> None:
-        ctx = ZeroMQContext(name, endpoints, on_crash=on_crash, faults=faults)
+        ctx = ZeroMQContext(name, endpoints, on_crash=on_crash, faults=faults, fault_seed=config.seed)
         try:
             await run(ctx, *arguments())
         finally:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args
 
 from actors.supervisor.cluster_directory import ClusterDirectory
 from actors.supervisor.state_file import replace_file
+from broker.faults import RandomFaults
 
 RuntimeDriver = Literal["sim", "process"]
 StoreBackend = Literal["sqlite", "memory"]
@@ -37,12 +38,17 @@ class ClusterConfig:
     faults: Mapping[str, Any] = field(default_factory=dict)
     """Faults of the message fabric in every actor, as for `broker.faults.RandomFaults.from_plain`; none when empty."""
     seed: int | None = None
+    """What the faults are drawn from, in each actor; None: from chance."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= NODES_MAX:
             raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
         if not 0 <= self.hollow_nodes <= HOLLOW_NODES_MAX:
             raise InvalidConfig(f"hollow nodes: {self.hollow_nodes} is not between 0 and {HOLLOW_NODES_MAX}")
+        try:
+            RandomFaults.from_plain(self.faults)
+        except (ValueError, TypeError) as error:
+            raise InvalidConfig(f"faults: {error}") from error
         if self.runtime not in get_args(RuntimeDriver):
             raise InvalidConfig(f"runtime: {self.runtime!r} is not one of {', '.join(get_args(RuntimeDriver))}")
         if self.store not in get_args(StoreBackend):

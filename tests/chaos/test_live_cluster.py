@@ -156,9 +156,10 @@ async def kill_at_random(chance: random.Random, until_s: float, done: list[str])
             done.append(f"{how.name} {victim['name']}")
 
 
+@pytest.mark.parametrize("loss", [[], ["--fault", "drop=0.05", "--fault", "duplicate=0.05", "--fault", "delay=0.05"]])
 @pytest.mark.parametrize("seed", range(5) if LONG else [1])
-def test_random_kills_lose_nothing_and_the_cluster_converges(home: Path, seed: int) -> None:
-    podchain("up", "--detach", "--nodes", "2")
+def test_random_kills_lose_nothing_and_the_cluster_converges(home: Path, seed: int, loss: list[str]) -> None:
+    podchain("up", "--detach", "--nodes", "2", "--seed", str(seed), *loss)
     oracles = Oracles()
     chance = random.Random(seed)
     kills: list[str] = []

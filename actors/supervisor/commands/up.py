@@ -36,13 +36,32 @@ EXIT_INTERRUPTED: Final = 130
 )
 @click.option("--detach", "-d", is_flag=True, help="Return as soon as the cluster is ready; it goes on running.")
 @click.option("--fresh", is_flag=True, help="Delete the data of an earlier cluster of this name first.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND=CHANCE",
+    help="Break the fabric: drop, duplicate or delay each message with a chance from 0 to 1. Repeatable.",
+)
+@click.option("--seed", type=int, default=None, help="Draws the faults; without it they differ at every start.")
 @click.pass_context
-def up(ctx: click.Context, nodes: int, hollow_nodes: int, runtime: Any, detach: bool, fresh: bool) -> None:
+def up(
+    ctx: click.Context,
+    nodes: int,
+    hollow_nodes: int,
+    runtime: Any,
+    detach: bool,
+    fresh: bool,
+    faults: tuple[str, ...],
+    seed: int | None,
+) -> None:
     """Start a cluster. Ctrl-C stops it, unless it was started with --detach."""
     started_s = command_started_s()
     directory = directory_of(ctx)
     try:
-        config = ClusterConfig(nodes=nodes, hollow_nodes=hollow_nodes, runtime=runtime)
+        config = ClusterConfig(
+            nodes=nodes, hollow_nodes=hollow_nodes, runtime=runtime, faults=_read_faults(faults), seed=seed
+        )
         code = _up_detached(directory, config, fresh, started_s) if detach else _up(directory, config, fresh, started_s)
     except (ClusterIsRunning, InsecureDirectory, InvalidConfig, StillAlive, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -50,6 +69,18 @@ def up(ctx: click.Context, nodes: int, hollow_nodes: int, runtime: Any, detach: 
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _read_faults(texts: tuple[str, ...]) -> dict[str, float]:
+    """``drop=0.1`` and the like. Raises `click.BadParameter`."""
+    faults: dict[str, float] = {}
+    for text in texts:
+        kind, _, chance = text.partition("=")
+        try:
+            faults[kind] = float(chance)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not like drop=0.1", param_hint="--fault") from None
+    return faults
 
 
 def command_started_s() -> float:
