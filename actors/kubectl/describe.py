@@ -12,9 +12,13 @@ from actors.apimachinery.status import ApiError
 from actors.kubectl.describe_kinds import (
     describe_config_map,
     describe_generic,
+    describe_ingress,
     describe_namespace,
+    describe_priority_class,
+    describe_quota,
     describe_secret,
     describe_service,
+    describe_service_account,
 )
 from actors.kubectl.describe_node import describe_node
 from actors.kubectl.describe_pod import describe_pod
@@ -44,9 +48,13 @@ DESCRIBERS: Final[dict[str, Describer]] = {
     "apps/v1/deployments": describe_deployment,
     "apps/v1/replicasets": describe_replica_set,
     "batch/v1/jobs": describe_job,
+    "networking.k8s.io/v1/ingresses": describe_ingress,
+    "scheduling.k8s.io/v1/priorityclasses": describe_priority_class,
+    "v1/serviceaccounts": describe_service_account,
+    "v1/resourcequotas": describe_quota,
 }
 #: Kinds that nothing is recorded about, or whose description kubectl ends without events.
-WITHOUT_EVENTS: Final = frozenset(("v1/namespaces", "v1/secrets", "v1/events"))
+WITHOUT_EVENTS: Final = frozenset(("v1/namespaces", "v1/secrets", "v1/resourcequotas"))
 
 
 @command("describe", short_help="Show details of a specific resource or group of resources")
@@ -84,7 +92,7 @@ async def describe(kubectl: Kubectl, targets: Targets, query: Query, *, show_eve
     for index, each in enumerate(found):
         if index:
             kubectl.out.write("\n\n")
-        kubectl.out.write(await describe_one(kubectl, each, show_events=show_events))
+        kubectl.out.write(await describe_one(kubectl, each, show_events=show_events and len(found) == 1))
         kubectl.flush()
     if not found and not errors:
         where = "" if query.all_namespaces else f" in {kubectl.namespace} namespace."
@@ -106,7 +114,8 @@ async def describe_one(kubectl: Kubectl, found: Found, *, show_events: bool = Tr
     describer = DESCRIBERS.get(found.resource.key, describe_generic)
     out = await describer(kubectl, found.object)
     if show_events and found.resource.key not in WITHOUT_EVENTS:
-        out.events(await events_about(kubectl, found), kubectl.now_s())
+        is_pod = found.resource.key == "v1/pods"
+        out.events(await events_about(kubectl, found), kubectl.now_s(), with_field=is_pod)
     return out.text()
 
 

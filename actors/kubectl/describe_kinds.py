@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from actors.apimachinery.operation import Object
-from actors.apimachinery.status import ApiError
 from actors.apimachinery.tables.definition import items_of, of
-from actors.apimachinery.tables.networking import format_endpoints
 from actors.kubectl.description import Description
 from actors.kubectl.session import Kubectl
 
+#: Endpoints that are shown of a service's port; the rest is counted.
+SHOWN_MAX = 3
 #: Words that keep their capitals in a label made from a field's name.
 _INITIALISMS = ("IP", "CIDR", "API", "URL", "UID", "OSB", "GUID")
 
@@ -48,19 +49,14 @@ async def describe_service(kubectl: Kubectl, service: Object) -> Description:
     if balancers:
         shown = ", ".join(each.get("ip") or each.get("hostname") or "" for each in balancers)
         out.line(0, f"LoadBalancer Ingress:\t{shown}")
-    try:
-        endpoints = await kubectl.client.get(
-            "v1/endpoints", service["metadata"]["name"], service["metadata"].get("namespace", "")
-        )
-    except ApiError:
-        endpoints = {}
+    slices = await _endpoint_slices(kubectl, service)
     for port in spec.get("ports") or ():
         name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
         out.line(0, f"Port:\t{name}\t{port['port']}/{protocol}")
         out.line(0, f"TargetPort:\t{port.get('targetPort', port['port'])}/{protocol}")
         if port.get("nodePort"):
             out.line(0, f"NodePort:\t{name}\t{port['nodePort']}/{protocol}")
-        out.line(0, f"Endpoints:\t{_endpoints(endpoints, port.get('name', ''))}")
+        out.line(0, f"Endpoints:\t{_endpoints(slices, port.get('name', ''))}")
     out.line(0, f"Session Affinity:\t{spec.get('sessionAffinity', 'None')}")
     if spec.get("externalTrafficPolicy"):
         out.line(0, f"External Traffic Policy:\t{spec['externalTrafficPolicy']}")
@@ -69,9 +65,97 @@ async def describe_service(kubectl: Kubectl, service: Object) -> Description:
     return out
 
 
-def _endpoints(endpoints: Object, port_name: str) -> str:
-    shown = format_endpoints(endpoints, port_name) if endpoints else ""
-    return "" if shown == "<none>" else shown
+async def _endpoint_slices(kubectl: Kubectl, service: Object) -> list[Object]:
+    metadata = service["metadata"]
+    selector = f"kubernetes.io/service-name={metadata['name']}"
+    listed = await kubectl.client.list(
+        "discovery.k8s.io/v1/endpointslices", metadata.get("namespace", ""), label_selector=selector
+    )
+    return listed.items
+
+
+def _endpoints(slices: Sequence[Object], port_name: str) -> str:
+    """Ready addresses with the number of a port, three at most."""
+    shown: list[str] = []
+    for part in slices:
+        numbers = [port.get("port") for port in part.get("ports") or () if (port.get("name") or "") == port_name]
+        for endpoint in part.get("endpoints") or ():
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
+                shown.extend(f"{address}:{n}" for n in numbers for address in endpoint.get("addresses") or ())
+    if not shown:
+        return "<none>"
+    return ",".join(shown[:SHOWN_MAX]) + (f" + {len(shown) - SHOWN_MAX} more..." if len(shown) > SHOWN_MAX else "")
+
+
+async def describe_ingress(_kubectl: Kubectl, ingress: Object) -> Description:
+    """An ingress with its rules, all but the events."""
+    out = Description()
+    metadata, spec = ingress["metadata"], ingress.get("spec") or {}
+    out.line(0, f"Name:\t{metadata['name']}")
+    out.labels("Labels", metadata.get("labels"))
+    out.line(0, f"Namespace:\t{metadata.get('namespace', '')}")
+    balancers = items_of(ingress, "status", "loadBalancer", "ingress")
+    out.line(0, f"Address:\t{','.join(each.get('ip') or each.get('hostname') or '' for each in balancers)}")
+    out.line(0, f"Ingress Class:\t{spec.get('ingressClassName') or '<none>'}")
+    backend = spec.get("defaultBackend")
+    out.line(0, f"Default backend:\t{_backend(backend) if backend else '<default>'}")
+    if spec.get("tls"):
+        out.line(0, "TLS:")
+        for tls in spec["tls"]:
+            out.line(1, f"{tls.get('secretName') or 'SNI routes'} terminates {','.join(tls.get('hosts') or ())}")
+    out.line(0, "Rules:\n  Host\tPath\tBackends\n  ----\t----\t--------")
+    for rule in spec.get("rules") or ():
+        out.line(1, f"{rule.get('host') or '*'}\t")
+        for path in items_of(rule, "http", "paths"):
+            out.line(1, f"\t{path.get('path', '')} \t{_backend(path['backend'])}")
+    out.annotations(metadata.get("annotations"))
+    return out
+
+
+def _backend(backend: Object) -> str:
+    service = backend.get("service")
+    if not service:
+        resource = backend.get("resource") or {}
+        return f"APIGroup: {resource.get('apiGroup')}, Kind: {resource.get('kind')}, Name: {resource.get('name')}"
+    port = service.get("port") or {}
+    return f"{service['name']}:{port.get('name') or port.get('number', 0)} (<none>)"
+
+
+async def describe_priority_class(_kubectl: Kubectl, priority_class: Object) -> Description:
+    """A priority class, all but the events."""
+    out = Description()
+    metadata = priority_class["metadata"]
+    out.line(0, f"Name:\t{metadata['name']}")
+    out.line(0, f"Value:\t{priority_class.get('value', 0)}")
+    out.line(0, f"GlobalDefault:\t{'true' if priority_class.get('globalDefault') else 'false'}")
+    out.line(0, f"PreemptionPolicy:\t{priority_class.get('preemptionPolicy') or 'PreemptLowerPriority'}")
+    out.line(0, f"Description:\t{priority_class.get('description', '')}")
+    annotations = metadata.get("annotations") or {}
+    shown = ",".join(f"{key}={annotations[key]}" for key in sorted(annotations))
+    out.line(0, f"Annotations:\t{shown or '<none>'}")
+    return out
+
+
+async def describe_service_account(_kubectl: Kubectl, account: Object) -> Description:
+    """A service account, all but the events."""
+    out = Description()
+    describe_head(out, account)
+    secrets = [secret.get("name", "") for secret in account.get("imagePullSecrets") or ()]
+    out.several("Image pull secrets", secrets)
+    return out
+
+
+async def describe_quota(_kubectl: Kubectl, quota: Object) -> Description:
+    """A resource quota with what is used of it."""
+    out = Description()
+    out.line(0, f"Name:\t{quota['metadata']['name']}")
+    out.line(0, f"Namespace:\t{quota['metadata'].get('namespace', '')}")
+    out.line(0, "Resource\tUsed\tHard")
+    out.line(0, "--------\t----\t----")
+    hard, used = of(quota, "status", "hard") or {}, of(quota, "status", "used") or {}
+    for name in sorted(hard):
+        out.line(0, f"{name}\t{used.get(name, '0')}\t{hard[name]}")
+    return out
 
 
 async def describe_namespace(kubectl: Kubectl, namespace: Object) -> Description:
@@ -97,8 +181,8 @@ async def describe_namespace(kubectl: Kubectl, namespace: Object) -> Description
         out.line(0, "\nNo LimitRange resource.")
     else:
         out.line(0, "\nResource Limits")
-        out.line(1, "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio")
-        out.line(1, "----\t--------\t---\t---\t---------------\t-------------\t-----------------------")
+        out.line(0, " Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio")
+        out.line(0, " ----\t--------\t---\t---\t---------------\t-------------\t-----------------------")
         for limit in limits:
             _limit_lines(out, limit)
     return out
@@ -110,7 +194,7 @@ def _limit_lines(out: Description, limit: Object) -> None:
         names = sorted({name for field in fields for name in item.get(field) or ()})
         for name in names:
             cells = [str((item.get(field) or {}).get(name, "-")) for field in fields]
-            out.line(1, "\t".join([item.get("type", ""), name, *cells]))
+            out.line(0, " " + "\t".join([item.get("type", ""), name, *cells]))
 
 
 async def describe_config_map(_kubectl: Kubectl, config_map: Object) -> Description:
@@ -155,8 +239,7 @@ async def describe_generic(_kubectl: Kubectl, obj: Object) -> Description:
     out.annotations(metadata.get("annotations"))
     hidden = ("name", "namespace", "labels", "annotations", "managedFields")
     rest = {name: value for name, value in metadata.items() if name not in hidden}
-    _fields(out, 0, {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": rest})
-    _fields(out, 0, {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "metadata")})
+    _fields(out, 0, {**obj, "metadata": rest})
     return out
 
 

@@ -23,11 +23,11 @@ def describe_pod(pod: Object, now_s: float) -> Description:
     statuses = _by_name(status.get("containerStatuses"))
     if spec.get("initContainers"):
         init_statuses = _by_name(status.get("initContainerStatuses"))
-        describe_containers(out, "Init Containers", spec["initContainers"], init_statuses, "")
-    describe_containers(out, "Containers", spec.get("containers") or (), statuses, "")
+        describe_containers(out, "Init Containers", spec["initContainers"], init_statuses, "", pod)
+    describe_containers(out, "Containers", spec.get("containers") or (), statuses, "", pod)
     if spec.get("ephemeralContainers"):
         ephemeral = _by_name(status.get("ephemeralContainerStatuses"))
-        describe_containers(out, "Ephemeral Containers", spec["ephemeralContainers"], ephemeral, "")
+        describe_containers(out, "Ephemeral Containers", spec["ephemeralContainers"], ephemeral, "", pod)
     _describe_gates(out, spec, status)
     if status.get("conditions"):
         out.line(0, "Conditions:")
@@ -103,10 +103,11 @@ def describe_template(out: Description, template: Object, extra_annotation: str 
     out.line(0, "Pod Template:")
     metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
     out.labels("Labels", metadata.get("labels"), indent="  ")
-    if metadata.get("annotations"):
-        out.annotations(metadata["annotations"], indent="  ")
+    annotations = {**(metadata.get("annotations") or {})}
     if extra_annotation:
-        out.line(1, f"Annotations:\tkubernetes.io/change-cause: {extra_annotation}")
+        annotations["kubernetes.io/change-cause"] = extra_annotation
+    if annotations:
+        out.annotations(annotations, indent="  ")
     if spec.get("serviceAccountName"):
         out.line(1, f"Service Account:\t{spec['serviceAccountName']}")
     if spec.get("initContainers"):
@@ -126,11 +127,16 @@ def template_text(template: Object, cause: str = "") -> str:
     """A pod template as ``rollout history`` shows it: not aligned, as kubectl leaves it."""
     out = Description()
     describe_template(out, template, "" if cause == "<none>" else cause)
-    return out.raw().rstrip("\n")
+    return out.raw()
 
 
 def describe_containers(
-    out: Description, label: str, containers: Sequence[Object], statuses: Mapping[str, Object], indent: str
+    out: Description,
+    label: str,
+    containers: Sequence[Object],
+    statuses: Mapping[str, Object],
+    indent: str,
+    pod: Object | None = None,
 ) -> None:
     """Containers with their states, where there are any."""
     if not containers:
@@ -157,7 +163,7 @@ def describe_containers(
         for title, field in _PROBES:
             if container.get(field):
                 out.line(2, f"{title}:\t{probe_text(container[field])}")
-        _describe_environment(out, container)
+        _describe_environment(out, container, pod)
         _describe_mounts(out, container)
 
 
@@ -209,11 +215,11 @@ def _describe_state(out: Description, title: str, state: Object) -> None:
 
 
 def probe_text(probe: Object) -> str:
-    """``http-get http://:80/healthz delay=0s timeout=1s period=10s #success=1 #failure=3``."""
+    """``http-get http://:80/healthz delay=0s timeout=1s period=10s successThreshold=1 failureThreshold=3``."""
     counts = (
         f"delay={probe.get('initialDelaySeconds', 0)}s timeout={probe.get('timeoutSeconds', 1)}s "
-        f"period={probe.get('periodSeconds', 10)}s #success={probe.get('successThreshold', 1)} "
-        f"#failure={probe.get('failureThreshold', 3)}"
+        f"period={probe.get('periodSeconds', 10)}s successThreshold={probe.get('successThreshold', 1)} "
+        f"failureThreshold={probe.get('failureThreshold', 3)}"
     )
     if probe.get("exec"):
         return f"exec [{' '.join(probe['exec'].get('command') or ())}] {counts}"
@@ -232,7 +238,7 @@ def probe_text(probe: Object) -> str:
     return f"unknown {counts}"
 
 
-def _describe_environment(out: Description, container: Object) -> None:
+def _describe_environment(out: Description, container: Object, pod: Object | None) -> None:
     sources = container.get("envFrom")
     if sources:
         out.line(2, "Environment Variables from:")
@@ -251,17 +257,18 @@ def _describe_environment(out: Description, container: Object) -> None:
     variables = container.get("env") or ()
     out.line(2, "Environment:" if variables else "Environment:\t<none>")
     for variable in variables:
-        out.line(3, _variable_text(variable))
+        out.line(3, _variable_text(variable, pod))
 
 
-def _variable_text(variable: Object) -> str:
+def _variable_text(variable: Object, pod: Object | None) -> str:
     name, source = variable["name"], variable.get("valueFrom")
     if not source:
         lines = str(variable.get("value", "")).split("\n")
         return f"{name}:\t{lines[0]}" + "".join(f"\n        \t{line}" for line in lines[1:])
     if source.get("fieldRef"):
         reference = source["fieldRef"]
-        return f"{name}:\t ({reference.get('apiVersion', 'v1')}:{reference['fieldPath']})"
+        value = _field_value(pod, reference["fieldPath"]) if pod is not None else ""
+        return f"{name}:\t{value} ({reference.get('apiVersion', 'v1')}:{reference['fieldPath']})"
     if source.get("resourceFieldRef"):
         reference = source["resourceFieldRef"]
         return f"{name}:\t{reference.get('divisor', '0')} ({reference['resource']})"
@@ -271,6 +278,19 @@ def _variable_text(variable: Object) -> str:
             optional = "true" if reference.get("optional") else "false"
             return f"{name}:\t<set to the key '{reference['key']}' {words} '{reference['name']}'>\tOptional: {optional}"
     return f"{name}:\t<unknown>"
+
+
+def _field_value(pod: Object, path: str) -> str:
+    """What a downward reference to a pod's metadata says; nothing for what only its node knows."""
+    if not path.startswith("metadata."):
+        return ""
+    name, _, key = path.removeprefix("metadata.").partition("[")
+    value = pod["metadata"].get(name, "")
+    if key:
+        return str((value or {}).get(key.strip("]'\""), ""))
+    if isinstance(value, dict):
+        return "\n".join(f'{key}="{value[key]}"' for key in sorted(value))
+    return str(value)
 
 
 def _describe_mounts(out: Description, container: Object) -> None:

@@ -40,7 +40,7 @@ class Description:
     def several(self, title: str, lines: Sequence[str], *, indent: str = "") -> None:
         """A title and values below one another; ``<none>`` for none."""
         for index, shown in enumerate(lines or ["<none>"]):
-            self._parts.append(f"{indent}{title + ':' if index == 0 else ''}\t{shown}\n")
+            self._parts.append(f"{indent}{title}:\t{shown}\n" if index == 0 else f"\t{shown}\n")
 
     def annotations(self, annotations: Mapping[str, str] | None, *, indent: str = "") -> None:
         """Annotations, long ones on lines of their own, without the one that ``apply`` keeps."""
@@ -56,8 +56,8 @@ class Description:
             shown.extend(f"  {_shortened(part)}" for part in value.split("\n"))
         self.several("Annotations", shown, indent=indent)
 
-    def events(self, events: Sequence[Object], now_s: float) -> None:
-        """The table of events, newest last."""
+    def events(self, events: Sequence[Object], now_s: float, *, with_field: bool = False) -> None:
+        """The table of events, newest last; `with_field` names the part of the object (a container) before each."""
         if not events:
             self.line(0, "Events:\t<none>")
             return
@@ -67,6 +67,8 @@ class Description:
         for event in sorted(events, key=last_seen_s):
             source = (event.get("source") or {}).get("component") or event.get("reportingComponent") or ""
             message = str(event.get("message") or "").strip()
+            field = (event.get("involvedObject") or {}).get("fieldPath") if with_field else None
+            message = f"{field}: {message}" if field else message
             kind, reason = event.get("type", ""), event.get("reason", "")
             self.line(1, f"{kind}\t{reason}\t{event_interval(event, now_s)}\t{source}\t{message}")
 
@@ -80,7 +82,7 @@ class Description:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= ANNOTATION_LINE_MAX else text[:ANNOTATION_LINE_MAX] + "..."
+    return text if len(text) <= ANNOTATION_LINE_MAX else text[: ANNOTATION_LINE_MAX - 2] + "..."
 
 
 def last_seen_s(event: Object) -> float:

@@ -150,7 +150,7 @@ def _nothing_found(kubectl: Kubectl, targets: Targets, options: GetOptions) -> s
 
 def _print_tables(kubectl: Kubectl, found: Sequence[Found], targets: Targets, options: GetOptions) -> None:
     """One table a resource, with kinds before names when there are several."""
-    several = len({each.resource.key for each in found}) > 1 or len(targets.resources) > 1
+    several = len({r.key for r in targets.collections} | {each.resource.key for each in found}) > 1
     shape = options.table_options()
     if several:
         shape = replace(shape, with_kind=True)

@@ -25,7 +25,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_AFTER_DASH_KEY] = args[args.index("--") + 1 :] if "--" in args else []
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _with_plain_flags(self, args))
         except click.UsageError as error:
             sys.stderr.write(f"error: {_usage_message(error)}\n")
             if not isinstance(error, click.MissingParameter):
@@ -37,6 +37,35 @@ class Command(click.Command):
             return super().invoke(ctx)
         except EXPECTED as error:
             return fail(error)
+
+
+_TRUE: Final = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_FALSE: Final = frozenset(("0", "f", "F", "false", "FALSE", "False"))
+
+
+def _with_plain_flags(command: click.Command, args: list[str]) -> list[str]:
+    """``--wait=false`` and ``--all=true``, as Go's flags take them, in click's terms."""
+    flags = {
+        name: option
+        for option in command.params
+        if isinstance(option, click.Option) and option.is_flag and isinstance(option.type, click.types.BoolParamType)
+        for name in option.opts
+    }
+    plain: list[str] = []
+    for position, arg in enumerate(args):
+        if arg == "--":
+            return plain + args[position:]
+        name, equals, value = arg.partition("=")
+        option = flags.get(name) if equals else None
+        if option is None:
+            plain.append(arg)
+        elif value in _TRUE:
+            plain.append(name)
+        elif value in _FALSE:
+            plain.extend(option.secondary_opts[:1])
+        else:
+            raise click.BadParameter(f'strconv.ParseBool: parsing "{value}": invalid syntax', param=option)
+    return plain
 
 
 def after_dash(ctx: click.Context) -> list[str]:

@@ -172,6 +172,10 @@ class _LogStream:
     async def _run(self) -> None:
         actor = await kubelet_actor(self._kubectl, self._pod)
         options = self._options
+        reason = waiting_reason(self._pod, self._container)
+        if reason is not None and not options.previous:
+            name = self._pod["metadata"]["name"]
+            raise bad_request(f'container "{self._container}" in pod "{name}" is waiting to start: {reason}')
         question = {
             "node": self._pod["spec"]["nodeName"],
             "namespace": self._pod["metadata"]["namespace"],
@@ -216,9 +220,6 @@ class _LogStream:
         name = self._pod["metadata"]["name"]
         if self._options.previous:
             return bad_request(f'previous terminated container "{self._container}" in pod "{name}" not found')
-        reason = waiting_reason(self._pod, self._container)
-        if reason is not None:
-            return bad_request(f'container "{self._container}" in pod "{name}" is waiting to start: {reason}')
         if failure.code == "NotFound":
             return not_found("pods", "", name) if not failure.message else bad_request(failure.message)
         return failure

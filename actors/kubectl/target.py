@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource, ResourceTable
-from actors.apimachinery.selector import FieldSelector, LabelSelector
-from actors.apimachinery.status import ApiError
+from actors.apimachinery.selector import FieldSelector, LabelSelector, SelectorError
+from actors.apimachinery.status import ApiError, bad_request
 from actors.client.client import Client
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.session import Kubectl
@@ -118,7 +118,13 @@ def canonical_selectors(labels: str, fields: str, resource: Resource) -> tuple[s
 
 async def list_all(client: Client, resource: Resource, query: Query) -> tuple[list[Object], int]:
     """A whole collection, page by page, and the revision of its state."""
-    labels, fields = canonical_selectors(query.label_selector, query.field_selector, resource)
+    try:
+        labels, fields = canonical_selectors(query.label_selector, query.field_selector, resource)
+    except SelectorError as error:
+        raise bad_request(
+            f'Unable to find "{resource.group}/{resource.version}, Resource={resource.plural}" that match '
+            f'label selector "{query.label_selector}", field selector "{query.field_selector}": {error}'
+        ) from error
     items: list[Object] = []
     token = ""
     while True:

@@ -139,7 +139,7 @@ def _mapping(node: Any) -> dict[str, Any]:
         if not isinstance(key_node, yaml.ScalarNode):
             raise UnreadableManifest("error converting YAML to JSON: yaml: invalid map key")
         key = _key(key_node)
-        if key == _MERGE and key_node.style is None:
+        if key == _MERGE and not key_node.style:
             _merge(merged, value_node)
             continue
         if key in found:
