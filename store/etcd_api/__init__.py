@@ -1,0 +1,1 @@
+"""etcd's gRPC API over the store. Needs the extra `etcd` (grpcio, protobuf)."""
