@@ -33,6 +33,8 @@ LATENCY_MAX_S: Final = 0.000_5
 #: The simulated supervisor restarts a crashed actor after this long, doubling up to the maximum.
 RESTART_AFTER_S: Final = 0.1
 RESTART_AFTER_MAX_S: Final = 5.0
+#: Tasks that are still not over after so many turns of the loop are left behind.
+CLOSING_ROUNDS_MAX: Final = 20
 #: How often `run_until` looks at its condition (virtual seconds).
 LOOK_EVERY_S: Final = 0.01
 
@@ -307,10 +309,12 @@ class Simulation:
             if actor.context is not None:
                 actor.context.close()
         if not self.loop.is_closed():
-            self.run_for(0.0)
             for task in asyncio.all_tasks(self.loop):
                 task.cancel()
-            self.run_for(0.0)
+            for _ in range(CLOSING_ROUNDS_MAX):  # a cancelled task may be waiting for others that were
+                if not asyncio.all_tasks(self.loop):
+                    break
+                self.run_for(0.0)
             self.loop.close()
 
 

@@ -190,6 +190,8 @@ class ContainerStart:
     def _config(self, container: ContainerSpec) -> dict[str, Any]:
         spec = container.spec
         config: dict[str, Any] = {"image": container.image}
+        if container.role == "init" or container.restart_policy != "Always":
+            config["ends"] = True
         env = resolve_environment(self.pod, spec, self.node, self.sandbox.ip, self.dependencies)
         if env:
             config["env"] = env

@@ -1,7 +1,8 @@
 """The `sim` driver: containers that are played from a script on the pod's annotations. No process, no file, no network.
 
 Without a script everything is instant and goes well: an image is there as soon as it is asked for, a container runs at
-once and until it is stopped, and its probes succeed.
+once and until it is stopped, and its probes succeed. Containers that are there to end (init containers, and those of
+pods that aren't restarted, as a Job's) end at once with exit code 0.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class _PlayedPod:
     scripts: dict[str, SimScript] = field(default_factory=dict)
     timers: dict[str, Any] = field(default_factory=dict)
     failed_pulls: dict[str, int] = field(default_factory=dict)
+    ending: dict[str, None] = field(default_factory=dict)
+    """Names of containers that end by themselves when no script says otherwise."""
 
 
 class SimDriver:
@@ -87,20 +90,24 @@ class SimDriver:
             self._script(pod, container.name)
         except SimScriptError as error:
             raise RuntimeRefused(CREATE_ERROR, str(error)) from error
+        if params.get("ends"):
+            self._pods[pod.uid].ending[container.name] = None
 
     def start_container(self, pod: PodSandbox, container: ContainerState) -> float:
         script = self._script(pod, container.name)
         if script.start_error:
             raise RuntimeRefused(RUN_ERROR, script.start_error)
-        ends = script.run_seconds is not None and (script.exits is None or container.attempt < script.exits)
-        if ends:
+        run_seconds = script.run_seconds
+        if run_seconds is None and container.name in self._pods[pod.uid].ending:
+            run_seconds = 0.0
+        if run_seconds is not None and (script.exits is None or container.attempt < script.exits):
 
             def end() -> None:
                 code = script.exit_code(container.attempt)
                 self._host.exited(pod, container, code, script.exit_reason, script.termination_message)
 
             # Even a container that ends at once has run: its end is seen after its start.
-            delay_s = max(script.run_seconds or 0.0, 0.001)
+            delay_s = max(run_seconds, 0.001)
             self._pods[pod.uid].timers[container.id] = self._host.call_later(delay_s, end)
         return self._host.wall_s()
 

@@ -1,0 +1,236 @@
+"""A simulated cluster as a test sees it: calls that look synchronous, on virtual time.
+
+    def test_my_controller(podchain):
+        podchain.run_actor("my-controller", my_controller.run)
+        podchain.apply({"apiVersion": "apps/v1", "kind": "Deployment", ...})
+        podchain.crash("my-controller")
+        podchain.assert_converges(lambda: podchain.get("deployments", "web")["status"].get("readyReplicas") == 3)
+
+Time passes only inside these calls. The whole cluster, faults included, is drawn from one seed: the same seed gives the
+same run, message by message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from actors.apimachinery.meta import Key
+from actors.apimachinery.operation import Object, Operation, Result
+from actors.apimachinery.resources import Resource, resolve, resource_for_kind
+from actors.apimachinery.status import ApiError
+from actors.client.client import Client
+from actors.simulation.cluster import SimulatedCluster
+from actors.simulation.oracles import unsettled
+from broker.context import Context, RequestTimeout
+from broker.faults import FaultPolicy
+
+#: How long things may take in virtual seconds unless a test says otherwise.
+WITHIN_S: Final = 120.0
+#: How long a state must last to count as stable.
+STABLE_FOR_S: Final = 30.0
+
+Condition = Callable[[], bool]
+Manifest = Object | str | Path
+
+
+class NotConverged(AssertionError):
+    """What should have come about did not, or did not last."""
+
+
+class ClusterUnderTest:
+    """A cluster on virtual time."""
+
+    def __init__(self, seed: int = 0, nodes: int = 3, faults: FaultPolicy | None = None) -> None:
+        self.seed = seed
+        self.simulated = SimulatedCluster(seed=seed, nodes=nodes)
+        self.simulated.start()
+        self.simulated.set_faults(faults)
+
+    def close(self) -> None:
+        """End it."""
+        self.simulated.sim.close()
+
+    # Acting
+
+    @property
+    def client(self) -> Client:
+        """The API server as asynchronous calls, for use with `run`."""
+        return self.simulated.client
+
+    def run(self, work: Any, limit_s: float = WITHIN_S) -> Any:
+        """Run a coroutine to its end in virtual time."""
+        return self.simulated.run(work, limit_s)
+
+    def apply(self, manifest: Manifest, namespace: str = "default") -> list[Object]:
+        """Create the objects of a manifest (a dict, YAML text, or a path), or merge them into those that are there."""
+        return [self._apply(document, namespace) for document in _documents(manifest)]
+
+    def _apply(self, document: Object, namespace: str) -> Object:
+        resource = _resource_of(document)
+        where = document["metadata"].get("namespace") or (namespace if resource.namespaced else "")
+        name = document["metadata"]["name"]
+        result = self._insist(Operation("create", resource.key, where, name, "", document))
+        if result.code == 409 and (result.status or {}).get("reason") == "AlreadyExists":
+            result = self._insist(
+                Operation("patch", resource.key, where, name, "", document, {"patchType": "strategic"})
+            )
+        return _object_of(result)
+
+    def get(self, resource: str, name: str, namespace: str = "default") -> Object:
+        """An object. Resources are named as for kubectl: ``pods``, ``deploy``, ``deployments.apps``."""
+        found = resolve(resource)
+        return _object_of(self._insist(Operation("get", found.key, namespace if found.namespaced else "", name)))
+
+    def list(self, resource: str, namespace: str = "default", label_selector: str = "") -> Sequence[Object]:
+        """The objects of a collection in a namespace."""
+        found = resolve(resource)
+        options = {"labelSelector": label_selector} if label_selector else {}
+        where = namespace if found.namespaced else ""
+        return _checked(self._insist(Operation("list", found.key, where, options=options))).objects
+
+    def patch(
+        self, resource: str, name: str, patch: Any, namespace: str = "default", *, subresource: str = ""
+    ) -> Object:
+        """Merge a patch into an object (strategic merge)."""
+        found = resolve(resource)
+        where = namespace if found.namespaced else ""
+        options = {"patchType": "strategic"}
+        return _object_of(self._insist(Operation("patch", found.key, where, name, subresource, patch, options)))
+
+    def scale(self, resource: str, name: str, replicas: int, namespace: str = "default") -> None:
+        """Set how many replicas there should be."""
+        self.patch(resource, name, {"spec": {"replicas": replicas}}, namespace)
+
+    def delete(self, resource: str, name: str, namespace: str = "default") -> None:
+        """Ask for an object's deletion; one that isn't there is fine."""
+        found = resolve(resource)
+        result = self._insist(Operation("delete", found.key, namespace if found.namespaced else "", name))
+        if result.code != 404:
+            _checked(result)
+
+    def _insist(self, operation: Operation) -> Result:
+        """Ask until there is an answer: a user doesn't give up because messages get lost."""
+
+        async def until_answered() -> Result:
+            while True:
+                try:
+                    (result,) = await self.client.batch([operation])
+                except RequestTimeout:
+                    continue
+                return result
+
+        result: Result = self.run(until_answered(), 10 * WITHIN_S)
+        return result
+
+    def run_actor(self, name: str, main: Callable[[Context], Awaitable[None]]) -> None:
+        """Add an actor, such as the controller under test. It is restarted when it crashes."""
+        self.simulated.sim.spawn_actor(name, main)
+
+    def crash(self, name: str, restart_after_s: float | None = 0.1) -> None:
+        """Kill an actor at this instant (``broker`` and ``store`` too); it starts again after a while, or never."""
+        self.simulated.sim.crash(name, restart_after_s=restart_after_s)
+
+    def set_faults(self, faults: FaultPolicy | None) -> None:
+        """What happens to messages from now on; None: nothing any more."""
+        self.simulated.set_faults(faults)
+
+    # Waiting and judging
+
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the start."""
+        return self.simulated.sim.now_s
+
+    def run_for(self, duration_s: float) -> None:
+        """Let that much virtual time pass."""
+        self.simulated.sim.run_for(duration_s)
+
+    def run_until(self, condition: Condition, within_s: float = WITHIN_S) -> bool:
+        """Let time pass until a condition holds; whether it did in time."""
+        deadline_s = self.now_s + within_s
+        while not _holds(condition):
+            if self.now_s >= deadline_s:
+                return False
+            self.run_for(0.05)
+        return True
+
+    def assert_converges(self, condition: Condition | None = None, within_s: float = WITHIN_S) -> None:
+        """Faults end; from then on the condition must come true within a time.
+
+        Without a condition: every Deployment has what its manifest asks for, and there are no orphans. Also fails when
+        the cluster's own invariants were violated on the way. Raises `NotConverged`.
+        """
+        self.set_faults(None)
+        settled = condition or (lambda: not unsettled(self.simulated.oracles))
+        if not self.run_until(settled, within_s):
+            raise NotConverged(self._report(f"not converged within {within_s:g} virtual seconds"))
+        self.assert_safe()
+
+    def assert_eventually_stable(
+        self, probe: Callable[[], Any], within_s: float = WITHIN_S, for_s: float = STABLE_FOR_S
+    ) -> Any:
+        """What `probe` gives must stop changing within a time, and stay so; returns it. Raises `NotConverged`."""
+        deadline_s = self.now_s + within_s + for_s
+        value, since_s = probe(), self.now_s
+        while self.now_s - since_s < for_s:
+            if self.now_s >= deadline_s:
+                raise NotConverged(self._report(f"still changing after {within_s:g} virtual seconds"))
+            self.run_for(0.25)
+            new = probe()
+            if new != value:
+                value, since_s = new, self.now_s
+        self.assert_safe()
+        return value
+
+    def assert_safe(self) -> None:
+        """The safety invariants have held so far. Raises `NotConverged`."""
+        if self.simulated.oracles.violations:
+            raise NotConverged(self._report("invariants were violated"))
+
+    def stored(self, kind: str) -> dict[Key, Object]:
+        """All objects of a kind as the store has them now, whatever any cache shows."""
+        return dict(self.simulated.oracles.objects.get(kind, {}))
+
+    def _report(self, headline: str) -> str:
+        lines = [f"{headline} (seed {self.seed}, virtual time {self.now_s:.1f} s)"]
+        lines += [f"  violated: {violation}" for violation in self.simulated.oracles.violations]
+        lines += [f"  unsettled: {problem}" for problem in unsettled(self.simulated.oracles)]
+        lines += [f"  {crash}" for crash in self.simulated.sim.crashes]
+        return "\n".join(lines)
+
+
+def _holds(condition: Condition) -> bool:
+    """A condition that asks for what is not there does not hold yet."""
+    try:
+        return bool(condition())
+    except (ApiError, KeyError, IndexError):
+        return False
+
+
+def _documents(manifest: Manifest) -> list[Object]:
+    if isinstance(manifest, dict):
+        return [json.loads(json.dumps(manifest))]
+    text = manifest.read_text() if isinstance(manifest, Path) else manifest
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _resource_of(document: Object) -> Resource:
+    resource = resource_for_kind(document["apiVersion"], document["kind"])
+    if resource is None:
+        raise ValueError(f"{document['apiVersion']} has no kind {document['kind']}")
+    return resource
+
+
+def _checked(result: Result) -> Result:
+    if not result.ok:
+        raise ApiError(result.status or {"code": result.code})
+    return result
+
+
+def _object_of(result: Result) -> Object:
+    return _checked(result).object
