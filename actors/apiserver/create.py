@@ -60,11 +60,10 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     if not prepare and metadata.get("generateName"):
         generate_name = metadata["generateName"]
         prepare = metadata["name"] = generated_name(generate_name, call.id, attempt)
-    apply_defaults(resource, obj)
-    prepare_for_create(resource, obj)
-    metadata = obj["metadata"]
     metadata["uid"] = derived_uid(call.id, f"{resource.key}\n{call.namespace}\n{generate_name or prepare}")
     metadata["creationTimestamp"] = format_time(call.now_s)
+    apply_defaults(resource, obj)
+    prepare_for_create(resource, obj)
     _admit_with_cache(call, obj, cache, promised_ips)
     admit(resource, obj)
     errors = validate_create(resource, obj)
