@@ -17,6 +17,8 @@ UNPACED_PODS: Final = 50
 #: Each further pod adds this to the time between looks.
 PAUSE_PER_POD_S: Final = 0.0001
 PAUSE_MAX_S: Final = 0.5
+#: Less than this isn't worth waiting for, and could be less than the wall clock can tell.
+WAIT_MIN_S: Final = 0.001
 
 
 class Pace:
@@ -35,7 +37,8 @@ class Pace:
         elapsed_s = now_s - looked_s
         if elapsed_s < 0 or generation != replicaset["metadata"].get("generation", 0):
             return 0.0  # the clock was set back, or there is something new to do
-        return max(0.0, pause_s - elapsed_s)
+        wait_s = pause_s - elapsed_s
+        return wait_s if wait_s >= WAIT_MIN_S else 0.0
 
     def looked(self, key: Key, replicaset: Object, pods: int, now_s: float) -> None:
         """That many pods were looked at."""
