@@ -91,14 +91,15 @@ def add_quantities(left: Any, right: Any) -> str:
 def format_quantity(amount: Amount, quantity_format: Format = "DecimalSI") -> str:
     """Write an amount in canonical form.
 
-    A binary format is kept only for whole amounts of at least 1024, as in Kubernetes: half a byte is ``500m``.
+    A binary format is kept only for whole amounts of at least 1024, as in Kubernetes (half a byte is ``500m``), and of
+    less than 2^63: what is written with a binary suffix is capped there when it is read.
     """
     nanos = _round_away(amount * _NANO)
     if nanos == 0:
         return "0"
     if quantity_format == "BinarySI":
         whole, fraction = divmod(nanos, _NANO)
-        if fraction == 0 and abs(whole) >= 1024:
+        if fraction == 0 and 1024 <= abs(whole) <= _BINARY_MAX:
             return _format_binary(whole)
         quantity_format = "DecimalSI"
     return _format_decimal(nanos, with_exponent=quantity_format == "DecimalExponent")
