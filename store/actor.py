@@ -20,7 +20,7 @@ from broker.context import Context
 from broker.message import MalformedMessage, Request
 from store import protocol
 from store.answered import AnsweredRequests
-from store.errors import FutureRevision, LeaseTTLTooLarge, StoreError
+from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, StoreError
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
 from store.log import Log
@@ -36,6 +36,8 @@ PROGRESS_SLEEP_MIN_S: Final = 0.01
 HISTORY_REVISIONS: Final = 50_000
 #: Compaction also sets in when the watch log's keys and values are larger than this.
 HISTORY_BYTES: Final = 128 * 1024 * 1024
+#: An answer to VERSIONS has no more versions.
+VERSIONS_MAX: Final = 20_000
 #: How often leases are looked at (etcd: every half second) and compaction is considered.
 LEASE_CHECK_S: Final = 0.5
 COMPACTION_CHECK_S: Final = 5.0
@@ -99,9 +101,10 @@ class StoreActor:
             protocol.STATUS: self._reading(self._status),
             protocol.HASH: self._reading(self._hash),
             protocol.LEASE_TTL: self._reading(self._lease_ttl),
-            protocol.LEASES: self._reading(lambda _: ({"ids": self._mvcc.lessor.ids()}, [])),
+            protocol.LEASES: self._reading(self._leases),
+            protocol.VERSIONS: self._reading(self._versions),
             protocol.LEASE_KEEPALIVE: self._reading(self._lease_keepalive),
-            protocol.COMPACT: self._reading(self._compact),
+            protocol.COMPACT: self._on_compact,
             protocol.LEASE_GRANT: self._writing(self._lease_grant),
             protocol.LEASE_REVOKE: self._writing(self._lease_revoke),
         }
@@ -149,7 +152,7 @@ class StoreActor:
                 chosen = self._ctx.random.getrandbits(63)
             record = self._mvcc.grant(chosen, ttl_s, self._ctx.monotonic_s())
             self._lease_records.append(record)
-            return {"id": record.id, "ttl_s": record.ttl_s}, []
+            return {"id": record.id, "ttl_s": record.ttl_s, "revision": self._mvcc.revision}, []
 
         return apply
 
@@ -272,7 +275,12 @@ class StoreActor:
             raise FutureRevision
         changes = self._mvcc.events_since(since, PUBLISHED_EVENTS_MAX)
         through = changes[-1].mod_revision if changes else revision
-        return log_body(since, changes, through), [kv.value for kv in changes]
+        answer, values = log_body(since, changes, through), [kv.value for kv in changes]
+        if body.get("prev_kv"):
+            previous = [self._mvcc.before(kv) for kv in changes]
+            answer.append([kv and kv[:5] for kv in previous])
+            values += [kv.value for kv in previous if kv]
+        return answer, values
 
     def _status(self, _: Any) -> tuple[Any, list[bytes]]:
         mvcc = self._mvcc
@@ -289,17 +297,44 @@ class StoreActor:
 
     def _hash(self, body: Any) -> tuple[Any, list[bytes]]:
         (revision,) = read_integers(body, "revision")
-        return {"hash": self._mvcc.hash_at(revision), "revision": self._mvcc.revision}, []
+        mvcc = self._mvcc
+        compacted = max(mvcc.compacted_revision, 0)
+        return {"hash": mvcc.hash_at(revision), "revision": mvcc.revision, "compacted": compacted}, []
+
+    def _versions(self, body: Any) -> tuple[Any, list[bytes]]:
+        after, through = read_integers(body, "after", "through")
+        mvcc = self._mvcc
+        revision = through or mvcc.revision
+        if revision < mvcc.compacted_revision:
+            raise Compacted
+        found = mvcc.versions(after, revision)
+        page = found[:VERSIONS_MAX]
+        return {
+            "revision": revision,
+            "compacted": max(mvcc.compacted_revision, 0),
+            "versions": [[kv.position, kv[:5]] for kv in page],
+            "more": len(page) < len(found),
+            "leases": {lease_id: mvcc.lessor.get(lease_id).ttl_s for lease_id in mvcc.lessor.ids()},
+        }, [kv.value for kv in page]
 
     def _lease_ttl(self, body: Any) -> tuple[Any, list[bytes]]:
         (lease_id,) = read_integers(body, "id")
         lease = self._mvcc.lessor.get(lease_id)
         left_s = max(0, int(lease.expires_s - self._ctx.monotonic_s()))
-        return {"ttl_s": left_s, "granted_ttl_s": lease.ttl_s, "keys": sorted(lease.keys)}, []
+        return {
+            "ttl_s": left_s,
+            "granted_ttl_s": lease.ttl_s,
+            "keys": sorted(lease.keys),
+            "revision": self._mvcc.revision,
+        }, []
+
+    def _leases(self, _: Any) -> tuple[Any, list[bytes]]:
+        return {"ids": self._mvcc.lessor.ids(), "revision": self._mvcc.revision}, []
 
     def _lease_keepalive(self, body: Any) -> tuple[Any, list[bytes]]:
         (lease_id,) = read_integers(body, "id")
-        return {"ttl_s": self._mvcc.lessor.keep_alive(lease_id, self._ctx.monotonic_s())}, []
+        ttl_s = self._mvcc.lessor.keep_alive(lease_id, self._ctx.monotonic_s())
+        return {"ttl_s": ttl_s, "revision": self._mvcc.revision}, []
 
     # -- leases and compaction
 
@@ -320,12 +355,28 @@ class StoreActor:
 
         return apply
 
-    def _compact(self, body: Any) -> tuple[Any, list[bytes]]:
-        (revision,) = read_integers(body, "revision")
-        self._mvcc.compact(revision)
+    def _on_compact(self, request: Request) -> None:
+        if self._is_repeat(request):
+            return
+        try:
+            body = _body_of(request)
+            (revision,) = read_integers(body, "revision")
+            self._mvcc.compact(revision)
+        except StoreError as error:
+            request.fail(error.code, str(error))
+            return
         self._log.compact(revision, ())
-        self._ctx.spawn(self._purge(), "purge")
-        return {}, []
+        answer = {"revision": self._mvcc.revision}
+        if body.get("physical"):
+            self._in_flight.add(request.id)
+            self._ctx.spawn(self._purge_and_answer(request, answer), "purge")
+        else:
+            self._answer(request, (answer, []))
+            self._ctx.spawn(self._purge(), "purge")
+
+    async def _purge_and_answer(self, request: Request, answer: Any) -> None:
+        await self._purge()
+        self._answer(request, (answer, []))
 
     async def compact_automatically(self, history: HistoryLimits) -> None:
         """Keep the history within its limits, for ever; begins by freeing what a crash left of a compaction."""

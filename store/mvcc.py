@@ -32,7 +32,7 @@ from typing import NamedTuple
 from store.comparison import NO_KEY, satisfies
 from store.errors import Compacted, FutureRevision, KeyNotFound
 from store.key_index import KeyIndex
-from store.key_value import KeyValue, mod_revision_of
+from store.key_value import SUB_REVISION_BITS, KeyValue, mod_revision_of
 from store.lease import LeaseRecord, Lessor
 from store.ordering import order_and_filter
 from store.publication import piece_end
@@ -111,6 +111,25 @@ class Mvcc:
         events = self._events
         start = bisect_right(events, revision, key=mod_revision_of)
         return events[start:] if events_max is None else events[start : piece_end(events, start, events_max)]
+
+    def before(self, change: KeyValue) -> KeyValue | None:
+        """What a change replaced; None when it created its key, or when that is compacted."""
+        revision = change.mod_revision - 1
+        if change.version == 1 or revision < self.compacted_revision:
+            return None
+        return self._version_at(change.key, revision)
+
+    def versions(self, after_position: int, through_revision: int) -> list[KeyValue]:
+        """Every version that is kept and later than a position, up to a revision, oldest first."""
+        compacted = self.compacted_revision
+        kept = {kv.position: kv for kv in self._events if kv.mod_revision >= compacted}
+        if compacted > 0:
+            for key in self._index.between(b"", None):
+                kv = self._version_at(key, compacted)
+                if kv is not None:
+                    kept[kv.position] = kv
+        end = (through_revision + 1) << SUB_REVISION_BITS
+        return [kept[position] for position in sorted(kept) if after_position < position < end]
 
     def hash_at(self, revision: int = 0) -> int:
         """32 bits that two stores agree on when they show the same at a revision (0: now)."""

@@ -25,7 +25,7 @@ WATCH answers what happened since a revision; STATUS the revision, the compacted
     WATCH request   {"since": R}      reply: a publication's body and blobs: every event later than R, or as many as fit
                                       ("through" then says how far it got); fails with "Compacted".
     STATUS reply    {"revision":, "compacted":, "keys":, "bytes":, "incarnation":}
-    COMPACT request {"revision":}     reply: {}
+    COMPACT request {"revision":}     reply: {"revision": now}
 
 After each group commit, and every PROGRESS_S when idle, the store publishes on LOG_TOPIC:
 
@@ -53,12 +53,22 @@ Further forms, for all of etcd's model. Whoever doesn't use them need not know t
 A TXN request that is malformed anywhere fails whole with "InvalidArgument" and changes nothing. Repeats of a request id
 are answered as the first was, without being carried out again, as long as the same store process remembers it.
 
-    LEASE_GRANT     {"id": (0: choose one), "ttl_s":}       reply: {"id":, "ttl_s":}
+    LEASE_GRANT     {"id": (0: choose one), "ttl_s":}       reply: {"id":, "ttl_s":, "revision":}
     LEASE_REVOKE    {"id":}                                 reply: {"revision":}, its keys are deleted at that revision
-    LEASE_KEEPALIVE {"id":}                                 reply: {"ttl_s":}
-    LEASE_TTL       {"id":}     reply: {"ttl_s": left (whole seconds), "granted_ttl_s":, "keys": [key, ...]}
-    LEASES          None                                    reply: {"ids": [id, ...]}
-    HASH            {"revision": 0 for now}                 reply: {"hash":, "revision":}
+    LEASE_KEEPALIVE {"id":}                                 reply: {"ttl_s":, "revision":}
+    LEASE_TTL       {"id":}     reply: {"ttl_s": left (whole seconds), "granted_ttl_s":, "keys": [key, ...],
+                                       "revision":}
+    LEASES          None                                    reply: {"ids": [id, ...], "revision":}
+    HASH            {"revision": 0 for now}                 reply: {"hash":, "revision":, "compacted":}
+    COMPACT         {"revision":, "physical": True}         replies {"revision":} once the space is free
+    WATCH           {"since":, "prev_kv": True}             the reply's body has a fourth part: for each event the kv
+                                                            that was there before it, or None; their values are the
+                                                            last blobs
+    VERSIONS        {"after": position, "through": revision or 0 for now}
+                    reply: {"revision":, "compacted":, "versions": [[position, kv], ...], "more":, "leases":
+                    {id: ttl_s}}, blobs: values; every version kept that is later than a position, oldest first, or as
+                    many as fit (`position`: `store.key_value.KeyValue.position`). A page asks with the revision of the
+                    first; fails with "Compacted" when a compaction has taken away versions that the revision had.
 
 A lease that nobody keeps alive expires: its keys are deleted in one transaction, whose events have the note
 "lease ID expired" with the lease's id in hexadecimal (`LEASE_EXPIRED_NOTE`).
@@ -79,6 +89,7 @@ LEASE_KEEPALIVE: Final = "lease-keepalive"
 LEASE_TTL: Final = "lease-ttl"
 LEASES: Final = "leases"
 HASH: Final = "hash"
+VERSIONS: Final = "versions"
 
 LOG_TOPIC: Final = "store/log"
 PROGRESS_S: Final = 1.0
