@@ -83,8 +83,9 @@ class SchedulerActor:
     async def loop(self) -> None:
         """Decide for as long as there are pods that wait, then wait for events or for a backoff to end."""
         while True:
+            # Cleared also when no further round may begin: waiting on a set event would never let anybody else run.
+            self._wake.clear()
             while self._under_way < ROUNDS_UNDER_WAY_MAX:
-                self._wake.clear()
                 decided = self._scheduler.decide(ROUND_PODS_MAX, self._ctx.monotonic_s())
                 if not decided:
                     break

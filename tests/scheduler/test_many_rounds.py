@@ -1,0 +1,36 @@
+"""More pods at once than the scheduler has rounds under way: it waits for answers without keeping others from running."""
+
+from __future__ import annotations
+
+import signal
+
+from actors.simulation.cluster import SimulatedCluster
+from actors.simulation.oracles import unsettled
+
+HANG_S = 120
+
+
+def _hung(*_: object) -> None:
+    raise TimeoutError(f"not done after {HANG_S} s")
+
+
+def test_five_hundred_pods_at_once() -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "nginx:1"}]}}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 500, "selector": {"matchLabels": {"app": "web"}}, "template": template},
+    }
+    # A loop that never yields can't be ended from inside.
+    signal.signal(signal.SIGALRM, _hung)
+    signal.alarm(HANG_S)
+    try:
+        with SimulatedCluster(seed=1, nodes=0, hollow_nodes=10) as cluster:
+            cluster.start()
+            cluster.run(cluster.client.create("apps/v1/deployments", deployment))
+            assert cluster.sim.run_until(lambda: len(cluster.oracles.of_kind("Pod")) == 500, 30)
+            assert cluster.sim.run_until(lambda: not unsettled(cluster.oracles), 60), unsettled(cluster.oracles)[:3]
+            assert cluster.oracles.violations == []
+    finally:
+        signal.alarm(0)
