@@ -1,4 +1,4 @@
-"""More pods at once than the scheduler has rounds under way: it waits for answers without keeping others from running."""
+"""More pods at once than the scheduler has rounds under way: it waits for answers and lets others run."""
 
 from __future__ import annotations
 
