@@ -1,6 +1,6 @@
 """etcd's v3 messages, as classes made at import from a table of names and field numbers.
 
-The table holds the packages `etcdserverpb` and `mvccpb`. One line is one message; a field is ``number type name``, with
+The table holds `etcdserverpb`, `mvccpb` and `leasepb`. One line is one message; a field is ``number type name``, with
 ``*`` before the type when it is repeated and ``name|group`` when it is a member of a oneof. A type that is not a scalar
 is a message or an enum of the same table. Classes are attributes of this module: ``messages.RangeRequest(key=b"a")``.
 They live in a descriptor pool of their own, so that another etcd client in the same process doesn't collide with them.
@@ -23,7 +23,8 @@ _SCALARS: Final = {
 }
 
 #: Enums by their full name; a nested one is written ``Message.Enum``. Values are numbered from 0.
-_ENUMS: Final = {
+_ENUMS: Final[dict[str, dict[str, str]]] = {
+    "leasepb": {},
     "mvccpb": {"Event.EventType": "PUT DELETE"},
     "etcdserverpb": {
         "AlarmType": "NONE NOSPACE CORRUPT",
@@ -41,6 +42,9 @@ _MVCCPB: Final = """
 KeyValue: 1 bytes key, 2 int64 create_revision, 3 int64 mod_revision, 4 int64 version, 5 bytes value, 6 int64 lease
 Event: 1 Event.EventType type, 2 KeyValue kv, 3 KeyValue prev_kv
 """
+
+#: How etcd keeps a lease in its database.
+_LEASEPB: Final = "Lease: 1 int64 ID, 2 int64 TTL, 3 int64 RemainingTTL"
 
 _HEADER: Final = "1 ResponseHeader header"
 
@@ -170,7 +174,12 @@ def _add_field(message: Any, package: str, number: str, kind: str, name: str) ->
 def _classes() -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     found: dict[str, Any] = {}
-    for file in (_file("mvccpb", _MVCCPB), _file("etcdserverpb", _ETCDSERVERPB, ("mvccpb",))):
+    files = (
+        _file("mvccpb", _MVCCPB),
+        _file("leasepb", _LEASEPB),
+        _file("etcdserverpb", _ETCDSERVERPB, ("mvccpb",)),
+    )
+    for file in files:
         pool.Add(file)
         for message in file.message_type:
             descriptor = pool.FindMessageTypeByName(f"{file.package}.{message.name}")

@@ -1,0 +1,109 @@
+"""The Maintenance, Cluster and Auth services: of a cluster with one member and no users."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from store import protocol
+from store.etcd_api import messages
+from store.etcd_api.answers import RAFT_TERM
+from store.etcd_api.config import EtcdApiConfig
+from store.etcd_api.refusal import AUTH_NOT_ENABLED, FAILED_PRECONDITION, Refusal
+from store.etcd_api.snapshot import take_snapshot
+from store.etcd_api.store_client import StoreClient
+
+#: The release of etcd whose API this is.
+VERSION: Final = "3.5.1"
+MEMBER_NAME: Final = "podchain"
+SNAPSHOT_CHUNK_BYTES: Final = 32 * 1024
+
+
+class Maintenance:
+    """Looks after the store. Methods have their gRPC names."""
+
+    def __init__(self, store: StoreClient, config: EtcdApiConfig) -> None:
+        self._store = store
+        self._identity = config.identity
+
+    async def Status(self, request: Any) -> Any:
+        """Version, sizes, and what is wrong."""
+        status = (await self._store.ask(protocol.STATUS)).body
+        revision = status["revision"]
+        return messages.StatusResponse(
+            header=self._identity.header(revision),
+            version=VERSION,
+            dbSize=status["log_bytes"],
+            dbSizeInUse=status["log_bytes"],
+            leader=self._identity.member_id,
+            raftIndex=revision,
+            raftAppliedIndex=revision,
+            raftTerm=RAFT_TERM,
+            errors=[f"memberID:{self._identity.member_id} alarm:{name} " for name in status.get("alarms", ())],
+        )
+
+    async def Alarm(self, request: Any) -> Any:
+        """The alarms that are raised. They come and go with their cause; nobody else raises or lifts them."""
+        status = (await self._store.ask(protocol.STATUS)).body
+        alarms = [
+            messages.AlarmMember(memberID=self._identity.member_id, alarm=name) for name in status.get("alarms", ())
+        ]
+        return messages.AlarmResponse(header=self._identity.header(status["revision"]), alarms=alarms)
+
+    async def Defragment(self, request: Any) -> Any:
+        """Nothing: the file's free pages are used again."""
+        return messages.DefragmentResponse(header=self._identity.header(await self._store.revision()))
+
+    async def Hash(self, request: Any) -> Any:
+        """A hash of what the store shows now."""
+        answer = (await self._store.ask(protocol.HASH, {"revision": 0})).body
+        return messages.HashResponse(header=self._identity.header(answer["revision"]), hash=answer["hash"])
+
+    async def HashKV(self, request: Any) -> Any:
+        """A hash of what the store showed at a revision."""
+        answer = (await self._store.ask(protocol.HASH, {"revision": max(request.revision, 0)})).body
+        return messages.HashKVResponse(
+            header=self._identity.header(answer["revision"]),
+            hash=answer["hash"],
+            compact_revision=answer["compacted"] or -1,
+            hash_revision=request.revision or answer["revision"],
+        )
+
+    async def Snapshot(self, request: Any) -> AsyncIterator[Any]:
+        """A file that etcd's own tools restore, in pieces."""
+        revision, content = await take_snapshot(self._store)
+        header = self._identity.header(revision)
+        for start in range(0, len(content), SNAPSHOT_CHUNK_BYTES):
+            piece = content[start : start + SNAPSHOT_CHUNK_BYTES]
+            left = len(content) - start - len(piece)
+            yield messages.SnapshotResponse(header=header, remaining_bytes=left, blob=bytes(piece))
+
+
+class Cluster:
+    """Who belongs to the cluster."""
+
+    def __init__(self, store: StoreClient, config: EtcdApiConfig) -> None:
+        self._store = store
+        self._config = config
+
+    async def MemberList(self, request: Any) -> Any:
+        """The one member."""
+        identity = self._config.identity
+        member = messages.Member(ID=identity.member_id, name=MEMBER_NAME, clientURLs=[self._config.url])
+        return messages.MemberListResponse(header=identity.header(0), members=[member])
+
+
+class Auth:
+    """There are no users."""
+
+    def __init__(self, store: StoreClient, config: EtcdApiConfig) -> None:
+        self._store = store
+        self._identity = config.identity
+
+    async def AuthStatus(self, request: Any) -> Any:
+        """Not enabled."""
+        return messages.AuthStatusResponse(header=self._identity.header(await self._store.revision()))
+
+    async def Authenticate(self, request: Any) -> Any:
+        """Refused as etcd does when authentication is not enabled."""
+        raise Refusal(FAILED_PRECONDITION, AUTH_NOT_ENABLED)
