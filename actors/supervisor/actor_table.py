@@ -40,6 +40,7 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
         ActorSpec("store", lambda: _store(config, directory), STORE),
         _spec("apiserver", "actors.apiserver.actor", config, directory, APISERVER),
         _spec("tracer", "actors.tracer.actor", config, directory, RUNTIMES),
+        *_etcd_api(config, directory),
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
         *_hollow_nodes(config, directory),
         *(_spec(name, module, config, directory) for name, module in CONTROLLERS.items()),
@@ -142,6 +143,26 @@ def _hollow_nodes(config: ClusterConfig, directory: ClusterDirectory) -> list[Ac
         return _main("hollow-nodes", run, config, directory, lambda: (config.hollow_nodes,))
 
     return [ActorSpec("hollow-nodes", load, CLIENTS)]
+
+
+def _etcd_api(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    if not config.etcd_listen:
+        return []
+
+    def load() -> ActorMain:
+        from store.etcd_api.actor import run
+        from store.etcd_api.listen import EtcdApiConfig
+
+        api = EtcdApiConfig(
+            listen=config.etcd_listen,
+            name=directory.name,
+            certificate_file=config.etcd_cert,
+            key_file=config.etcd_key,
+            client_ca_file=config.etcd_client_ca,
+        )
+        return _main("etcd-api", run, config, directory, lambda: (api,))
+
+    return [ActorSpec("etcd-api", load, RUNTIMES)]
 
 
 def _readiness(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:

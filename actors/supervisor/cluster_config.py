@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -40,6 +41,13 @@ class ClusterConfig:
     seed: int | None = None
     """What the faults are drawn from, in each actor; None: from chance."""
 
+    etcd_listen: str = ""
+    """Where etcd's API is served, as ``host:port``; nowhere when empty."""
+    etcd_cert: str = ""
+    etcd_key: str = ""
+    etcd_client_ca: str = ""
+    """PEM files for TLS on the etcd API, as for `store.etcd_api.config.EtcdApiConfig`."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= NODES_MAX:
             raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
@@ -53,6 +61,25 @@ class ClusterConfig:
             raise InvalidConfig(f"runtime: {self.runtime!r} is not one of {', '.join(get_args(RuntimeDriver))}")
         if self.store not in get_args(StoreBackend):
             raise InvalidConfig(f"store: {self.store!r} is not one of {', '.join(get_args(StoreBackend))}")
+        self._check_etcd_api()
+
+    def _check_etcd_api(self) -> None:
+        files = (self.etcd_cert, self.etcd_key, self.etcd_client_ca)
+        if not self.etcd_listen:
+            if any(files):
+                raise InvalidConfig("etcd API: certificates are of no use without an address to listen on")
+            return
+        if find_spec("grpc") is None or find_spec("google.protobuf") is None:
+            raise InvalidConfig("etcd API: grpcio and protobuf are not installed; see the extra: podchain[etcd]")
+        for file in filter(None, files):
+            if not Path(file).is_file():
+                raise InvalidConfig(f"etcd API: there is no file {file}")
+        from store.etcd_api.listen import InvalidListen, check_listen
+
+        try:
+            check_listen(self.etcd_listen, *files)
+        except InvalidListen as error:
+            raise InvalidConfig(str(error)) from error
 
     @property
     def node_names(self) -> list[str]:

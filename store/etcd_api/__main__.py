@@ -13,7 +13,7 @@ from broker.process import run_broker
 from broker.zeromq import Endpoints, ZeroMQContext
 from store.actor import run as run_store
 from store.etcd_api.actor import run as run_api
-from store.etcd_api.config import EtcdApiConfig
+from store.etcd_api.listen import EtcdApiConfig
 from store.memory_log import MemoryLog
 from store.sqlite_log import SqliteLog
 

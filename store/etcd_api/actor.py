@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.context import Context
-from store.etcd_api.config import EtcdApiConfig
+from store.etcd_api.listen import EtcdApiConfig
 
 
 async def run(ctx: Context, config: EtcdApiConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,12 @@ class Identity:
 
     cluster_id: int
     member_id: int
+
+    @staticmethod
+    def of(cluster_name: str) -> Identity:
+        """The same for the same name."""
+        digest = hashlib.sha256(cluster_name.encode()).digest()
+        return Identity(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big"))
 
     def header(self, revision: int) -> Any:
         """A response's header."""

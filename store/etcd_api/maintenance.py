@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from store import protocol
 from store.etcd_api import messages
-from store.etcd_api.answers import RAFT_TERM
-from store.etcd_api.config import EtcdApiConfig
+from store.etcd_api.answers import RAFT_TERM, Identity
+from store.etcd_api.listen import EtcdApiConfig
 from store.etcd_api.refusal import AUTH_NOT_ENABLED, FAILED_PRECONDITION, Refusal
 from store.etcd_api.snapshot import take_snapshot
 from store.etcd_api.store_client import StoreClient
@@ -24,7 +24,7 @@ class Maintenance:
 
     def __init__(self, store: StoreClient, config: EtcdApiConfig) -> None:
         self._store = store
-        self._identity = config.identity
+        self._identity = Identity.of(config.name)
 
     async def Status(self, request: Any) -> Any:
         """Version, sizes, and what is wrong."""
@@ -88,7 +88,7 @@ class Cluster:
 
     async def MemberList(self, request: Any) -> Any:
         """The one member."""
-        identity = self._config.identity
+        identity = Identity.of(self._config.name)
         member = messages.Member(ID=identity.member_id, name=MEMBER_NAME, clientURLs=[self._config.url])
         return messages.MemberListResponse(header=identity.header(0), members=[member])
 
@@ -98,7 +98,7 @@ class Auth:
 
     def __init__(self, store: StoreClient, config: EtcdApiConfig) -> None:
         self._store = store
-        self._identity = config.identity
+        self._identity = Identity.of(config.name)
 
     async def AuthStatus(self, request: Any) -> Any:
         """Not enabled."""

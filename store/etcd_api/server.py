@@ -12,9 +12,10 @@ import grpc
 import grpc.aio
 
 from broker.context import Context, RequestFailed, RequestTimeout
-from store.etcd_api.config import EtcdApiConfig
+from store.etcd_api.answers import Identity
 from store.etcd_api.kv import KV
 from store.etcd_api.lease import Lease
+from store.etcd_api.listen import EtcdApiConfig
 from store.etcd_api.maintenance import Auth, Cluster, Maintenance
 from store.etcd_api.refusal import GRPC_OVERHEAD_BYTES, REQUEST_BYTES_MAX, Refusal, refusal_of
 from store.etcd_api.services import SERVICES, service_handler
@@ -69,8 +70,8 @@ def _credentials(config: EtcdApiConfig) -> Any:
 def _handlers(ctx: Context, hub: WatchHub, config: EtcdApiConfig) -> tuple[Any, ...]:
     store = StoreClient(ctx)
     services = {
-        "KV": KV(store, config.identity),
-        "Lease": Lease(store, config.identity),
+        "KV": KV(store, Identity.of(config.name)),
+        "Lease": Lease(store, Identity.of(config.name)),
         "Maintenance": Maintenance(store, config),
         "Cluster": Cluster(store, config),
         "Auth": Auth(store, config),
@@ -108,7 +109,7 @@ def _shell(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _watch(ctx: Context, hub: WatchHub, config: EtcdApiConfig) -> Callable[..., Any]:
     async def watch(requests: AsyncIterator[Any], call: Any) -> None:
-        stream = WatchStream(ctx, hub, config.identity, config.progress_interval_s)
+        stream = WatchStream(ctx, hub, Identity.of(config.name), config.progress_interval_s)
         tasks = [asyncio.ensure_future(_receive(stream, requests)), asyncio.ensure_future(_send(stream, call))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

@@ -43,6 +43,17 @@ EXIT_INTERRUPTED: Final = 130
     metavar="KIND=CHANCE",
     help="Break the fabric: drop, duplicate or delay each message with a chance from 0 to 1. Repeatable.",
 )
+@click.option(
+    "--etcd-listen",
+    default="",
+    metavar="HOST:PORT",
+    help="Serve the store as etcd's API there, for etcdctl and the like. Other than loopback needs --etcd-cert.",
+)
+@click.option("--etcd-cert", default="", metavar="FILE", help="TLS certificate of the etcd API (PEM).")
+@click.option("--etcd-key", default="", metavar="FILE", help="The certificate's key (PEM).")
+@click.option(
+    "--etcd-client-ca", default="", metavar="FILE", help="Clients must show a certificate signed by this one."
+)
 @click.option("--seed", type=int, default=None, help="Draws the faults; without it they differ at every start.")
 @click.pass_context
 def up(
@@ -54,13 +65,25 @@ def up(
     fresh: bool,
     faults: tuple[str, ...],
     seed: int | None,
+    etcd_listen: str,
+    etcd_cert: str,
+    etcd_key: str,
+    etcd_client_ca: str,
 ) -> None:
     """Start a cluster. Ctrl-C stops it, unless it was started with --detach."""
     started_s = command_started_s()
     directory = directory_of(ctx)
     try:
         config = ClusterConfig(
-            nodes=nodes, hollow_nodes=hollow_nodes, runtime=runtime, faults=_read_faults(faults), seed=seed
+            nodes=nodes,
+            hollow_nodes=hollow_nodes,
+            runtime=runtime,
+            faults=_read_faults(faults),
+            seed=seed,
+            etcd_listen=etcd_listen,
+            etcd_cert=etcd_cert,
+            etcd_key=etcd_key,
+            etcd_client_ca=etcd_client_ca,
         )
         code = _up_detached(directory, config, fresh, started_s) if detach else _up(directory, config, fresh, started_s)
     except (ClusterIsRunning, InsecureDirectory, InvalidConfig, StillAlive, OSError) as error:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from dataclasses import dataclass
-
-from store.etcd_api.answers import Identity
 
 
 class InvalidListen(ValueError):
@@ -30,27 +27,26 @@ class EtcdApiConfig:
     """How often a quiet watch that asked for it is told the revision (etcd's default)."""
 
     def __post_init__(self) -> None:
-        host, port = split_listen(self.listen)
-        if bool(self.certificate_file) != bool(self.key_file):
-            raise InvalidListen("etcd API: a certificate and a key go together")
-        if self.client_ca_file and not self.certificate_file:
-            raise InvalidListen("etcd API: a client CA needs a certificate and a key")
-        if not self.certificate_file and not is_loopback(host):
-            raise InvalidListen(
-                f"etcd API: {host}:{port} is not a loopback address: whoever reaches it could change everything; "
-                "give a certificate and a key"
-            )
-
-    @property
-    def identity(self) -> Identity:
-        """Cluster and member id."""
-        digest = hashlib.sha256(self.name.encode()).digest()
-        return Identity(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big"))
+        check_listen(self.listen, self.certificate_file, self.key_file, self.client_ca_file)
 
     @property
     def url(self) -> str:
         """What clients are told to connect to."""
         return f"{'https' if self.certificate_file else 'http'}://{self.listen}"
+
+
+def check_listen(listen: str, certificate_file: str, key_file: str, client_ca_file: str) -> None:
+    """Refuse what must not be served. Raises `InvalidListen`."""
+    host, port = split_listen(listen)
+    if bool(certificate_file) != bool(key_file):
+        raise InvalidListen("etcd API: a certificate and a key go together")
+    if client_ca_file and not certificate_file:
+        raise InvalidListen("etcd API: a client CA needs a certificate and a key")
+    if not certificate_file and not is_loopback(host):
+        raise InvalidListen(
+            f"etcd API: {host}:{port} is not a loopback address: whoever reaches it could change everything; "
+            "give a certificate and a key"
+        )
 
 
 def split_listen(listen: str) -> tuple[str, int]:
