@@ -1,0 +1,1 @@
+"""The store with a real etcd behind it (see docs/etcd-backend.md)."""
