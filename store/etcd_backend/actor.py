@@ -1,8 +1,8 @@
 """The store actor over a real etcd: the protocol of `store.protocol`, all data and all revisions etcd's.
 
 It keeps nothing: a transaction is one etcd transaction, a range one etcd range, and the log is a watch of all keys. So
-several copies may serve the same etcd at once, and any of them may die at any time. When etcd can't be reached, a request
-stays unanswered; its requester repeats it, as it would with a store that was restarted.
+several copies may serve the same etcd at once, and any of them may die at any time. A request that etcd doesn't answer
+stays unanswered here; its requester repeats it, as it would with a store that was restarted.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ class History:
         now = await self.revision()
         if since > now:
             raise FutureRevision
+        if since < self.compacted:
+            raise Compacted
         past = Past(through=since)
         if since < now:
             watch = self._connection.watch(since + 1, prev_kv=prev_kv)
