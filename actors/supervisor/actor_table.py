@@ -90,6 +90,10 @@ def _broker(directory: ClusterDirectory) -> ActorMain:
 
 
 def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
+    if config.store == "etcd":
+        from actors.supervisor import etcd_store
+
+        return _main("store", etcd_store.run, config, directory, lambda: (etcd_store.etcd_config(config),))
     from store.actor import run
     from store.memory_log import MemoryLog
     from store.sqlite_log import SqliteLog

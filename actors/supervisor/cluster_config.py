@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from actors.supervisor.state_file import replace_file
 from broker.faults import RandomFaults
 
 RuntimeDriver = Literal["sim", "process"]
-StoreBackend = Literal["sqlite", "memory"]
+StoreBackend = Literal["sqlite", "memory", "etcd"]
 
 #: More nodes than this want `hollow_nodes`: each takes two processes.
 NODES_MAX: Final = 100
@@ -48,6 +48,15 @@ class ClusterConfig:
     etcd_client_ca: str = ""
     """PEM files for TLS on the etcd API, as for `store.etcd_api.config.EtcdApiConfig`."""
 
+    etcd_endpoints: Sequence[str] = ()
+    """Client URLs of the etcd that is the store."""
+    etcd_cacert: str = ""
+    etcd_client_cert: str = ""
+    etcd_client_key: str = ""
+    """PEM files for TLS to that etcd."""
+    etcd_user: str = ""
+    etcd_password_file: str = ""
+
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= NODES_MAX:
             raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
@@ -62,6 +71,7 @@ class ClusterConfig:
         if self.store not in get_args(StoreBackend):
             raise InvalidConfig(f"store: {self.store!r} is not one of {', '.join(get_args(StoreBackend))}")
         self._check_etcd_api()
+        self._check_etcd_store()
 
     def _check_etcd_api(self) -> None:
         files = (self.etcd_cert, self.etcd_key, self.etcd_client_ca)
@@ -80,6 +90,20 @@ class ClusterConfig:
             check_listen(self.etcd_listen, *files)
         except InvalidListen as error:
             raise InvalidConfig(str(error)) from error
+
+    def _check_etcd_store(self) -> None:
+        if self.store != "etcd":
+            if self.etcd_endpoints:
+                raise InvalidConfig("etcd endpoints: they are for --store etcd")
+            return
+        if find_spec("grpc") is None or find_spec("google.protobuf") is None:
+            raise InvalidConfig("store etcd: grpcio and protobuf are not installed; see the extra: podchain[etcd]")
+        from actors.supervisor.etcd_store import etcd_config
+
+        try:
+            etcd_config(self)
+        except (OSError, ValueError) as error:
+            raise InvalidConfig(f"store etcd: {error}") from error
 
     @property
     def node_names(self) -> list[str]:

@@ -37,7 +37,7 @@ class LiveWorld:
         async def main() -> None:
             try:
                 await run(ctx)
-            except Exception as error:  # noqa: BLE001 - told by `close`
+            except Exception as error:
                 self.crashes.append(error)
 
         self._actors[name] = (ctx, asyncio.ensure_future(main()))

@@ -54,10 +54,24 @@ EXIT_INTERRUPTED: Final = 130
 @click.option(
     "--etcd-client-ca", default="", metavar="FILE", help="Clients must show a certificate signed by this one."
 )
+@click.option(
+    "--store",
+    type=click.Choice(["sqlite", "memory", "etcd"]),
+    default="sqlite",
+    show_default=True,
+    help="Where all data is: a file, nowhere lasting, or a real etcd (see --etcd-endpoints).",
+)
+@click.option("--etcd-endpoints", default="", metavar="URL,...", help="Client URLs of the etcd of --store etcd.")
+@click.option("--etcd-cacert", default="", metavar="FILE", help="Who signed that etcd's certificates (PEM).")
+@click.option("--etcd-client-cert", default="", metavar="FILE", help="Our certificate for that etcd (PEM).")
+@click.option("--etcd-client-key", default="", metavar="FILE", help="Its key (PEM).")
+@click.option("--etcd-user", default="", metavar="NAME", help="Password: PODCHAIN_ETCD_PASSWORD, or the file's.")
+@click.option("--etcd-password-file", default="", metavar="FILE", help="Has the password of --etcd-user.")
 @click.option("--seed", type=int, default=None, help="Draws the faults; without it they differ at every start.")
 @click.pass_context
 def up(
     ctx: click.Context,
+    /,
     nodes: int,
     hollow_nodes: int,
     runtime: Any,
@@ -69,6 +83,9 @@ def up(
     etcd_cert: str,
     etcd_key: str,
     etcd_client_ca: str,
+    store: Any,
+    etcd_endpoints: str,
+    **etcd_store: str,
 ) -> None:
     """Start a cluster. Ctrl-C stops it, unless it was started with --detach."""
     started_s = command_started_s()
@@ -84,7 +101,12 @@ def up(
             etcd_cert=etcd_cert,
             etcd_key=etcd_key,
             etcd_client_ca=etcd_client_ca,
+            store=store,
+            etcd_endpoints=[url.strip() for url in etcd_endpoints.split(",") if url.strip()],
+            **_absolute(etcd_store),
         )
+        if fresh and store == "etcd":
+            raise InvalidConfig("--fresh: what is in an etcd is not deleted from here")
         code = _up_detached(directory, config, fresh, started_s) if detach else _up(directory, config, fresh, started_s)
     except (ClusterIsRunning, InsecureDirectory, InvalidConfig, StillAlive, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -92,6 +114,14 @@ def up(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _absolute(options: dict[str, str]) -> dict[str, Any]:
+    """The options of the etcd that is the store, its files named so that they are found from any directory."""
+    return {
+        name: value if name == "etcd_user" or not value else str(Path(value).absolute())
+        for name, value in options.items()
+    }
 
 
 def _read_faults(texts: tuple[str, ...]) -> dict[str, float]:
