@@ -143,4 +143,5 @@ class WatchHub:
 
 def change_of(row: Sequence[Any], value: bytes, previous: Sequence[Any] | None = None, before: bytes = b"") -> Change:
     """A change from an event of the store's protocol."""
-    return Change(row[0], row[1], row[3], event(row, value, previous, before))
+    message = event(row, value, None, b"")
+    return Change(row[0], row[1], row[3], message, event(row, value, previous, before) if previous else message)

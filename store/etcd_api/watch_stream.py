@@ -187,7 +187,7 @@ class WatchStream:
         self._hub.remove(watcher)
         self._send(
             messages.WatchResponse(
-                header=self._identity.header(reply.body["revision"]),
+                header=self._identity.header(0),  # as etcd has it
                 watch_id=watcher.id,
                 canceled=True,
                 compact_revision=reply.body["compacted"],

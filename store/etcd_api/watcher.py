@@ -31,6 +31,13 @@ class Change:
     key: bytes
     revision: int
     message: Any
+    """Without the previous value."""
+    full_message: Any
+    """With it, if it is known."""
+
+    def message_for(self, watcher: Watcher) -> Any:
+        """What a watcher is sent."""
+        return self.full_message if watcher.wants_prev_kv else self.message
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +110,7 @@ def responses(header: Any, watcher: Watcher, changes: Sequence[Change]) -> Itera
     piece: list[Change] = []
     piece_bytes = 0
     for change in changes:
-        size = change.message.ByteSize()
+        size = change.message_for(watcher).ByteSize()
         if piece and piece_bytes + size > FRAGMENT_BYTES_MAX:
             yield _response(header, watcher, piece, fragment=True)
             piece, piece_bytes = [], 0
@@ -113,6 +120,5 @@ def responses(header: Any, watcher: Watcher, changes: Sequence[Change]) -> Itera
 
 
 def _response(header: Any, watcher: Watcher, changes: Sequence[Change], fragment: bool = False) -> Any:
-    return messages.WatchResponse(
-        header=header, watch_id=watcher.id, events=[change.message for change in changes], fragment=fragment
-    )
+    events = [change.message_for(watcher) for change in changes]
+    return messages.WatchResponse(header=header, watch_id=watcher.id, events=events, fragment=fragment)
