@@ -24,7 +24,7 @@ from actors.apiserver.batch import OPERATIONS_MAX, Batch
 from actors.apiserver.bootstrap import create_missing
 from actors.apiserver.call import Call
 from actors.apiserver.committer import Committer
-from actors.apiserver.follower import Follower
+from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
 from actors.apiserver.registry import Registry
 from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, WatchCache
@@ -38,9 +38,9 @@ TRACE_TOPIC: Final = "trace"
 COMMIT: Final = "commit"
 
 
-async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX) -> None:
-    """Serve the API until the actor is stopped."""
-    server = ApiServer(ctx, window_events_max)
+async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: str = STORE) -> None:
+    """Serve the API until the actor is stopped. `store` is the name of the store actor, or of one of its copies."""
+    server = ApiServer(ctx, window_events_max, store)
     await server.start()
     await asyncio.Event().wait()
 
@@ -48,14 +48,14 @@ async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX) -> None:
 class ApiServer:
     """One incarnation of the API server."""
 
-    def __init__(self, ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX) -> None:
+    def __init__(self, ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: str = STORE) -> None:
         self._ctx = ctx
         self.cache = WatchCache(window_events_max)
         self.watching = Watching(ctx, RESOURCES, self.cache)
-        self.follower = Follower(ctx, self.cache, self.watching.on_changes, self.watching.on_reload)
-        committer = Committer(ctx, self._publish_trace)
+        self.follower = Follower(ctx, self.cache, self.watching.on_changes, self.watching.on_reload, store)
+        committer = Committer(ctx, self._publish_trace, store)
         self.registry = Registry(
-            RESOURCES, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower)
+            RESOURCES, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower, store)
         )
         self.registry.on_commit = self._on_commit
         self._trace: list[list[Any]] = []

@@ -45,8 +45,9 @@ def read_op(key: bytes) -> StoreOp:
 class Committer:
     """Collects transactions and sends them; several requests may be under way."""
 
-    def __init__(self, ctx: Context, after_answers: Callable[[], None]) -> None:
+    def __init__(self, ctx: Context, after_answers: Callable[[], None], store: str = STORE) -> None:
         self._ctx = ctx
+        self._store = store
         self._after_answers = after_answers
         self._waiting: list[Txn] = []
 
@@ -64,7 +65,7 @@ class Committer:
         body = [[txn.compares, txn.success, txn.failure, txn.note] for txn in batch]
         blobs = [blob for txn in batch for blob in txn.blobs]
         try:
-            reply = await self._ctx.request(STORE, TXN, body, blobs)
+            reply = await self._ctx.request(self._store, TXN, body, blobs)
         except RequestError as error:
             for txn in batch:
                 txn.done(error)

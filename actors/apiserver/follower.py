@@ -38,9 +38,15 @@ class Follower:
     """The one that feeds the cache."""
 
     def __init__(
-        self, ctx: Context, cache: WatchCache, on_changes: ChangeHandler, on_reload: Callable[[], None]
+        self,
+        ctx: Context,
+        cache: WatchCache,
+        on_changes: ChangeHandler,
+        on_reload: Callable[[], None],
+        store: str = STORE,
     ) -> None:
         self._ctx = ctx
+        self._store = store
         self._cache = cache
         self._on_changes = on_changes
         self._on_reload = on_reload
@@ -96,7 +102,7 @@ class Follower:
         while self._asking:
             asked, self._asking = self._asking, []
             try:
-                reply = await self._ctx.request(STORE, STATUS, None, timeout_s=FRESHNESS_TIMEOUT_S)
+                reply = await self._ctx.request(self._store, STATUS, None, timeout_s=FRESHNESS_TIMEOUT_S)
             except RequestError:
                 for ready in asked:
                     ready(False)
@@ -153,7 +159,7 @@ class Follower:
         while True:
             since = self._cache.revision
             try:
-                reply = await self._ctx.request(STORE, WATCH, {"since": since})
+                reply = await self._ctx.request(self._store, WATCH, {"since": since})
             except RequestFailed as failure:
                 if failure.code == "Compacted":
                     await self._load()
@@ -180,7 +186,7 @@ class Follower:
         """Read everything at one revision, a little in the past where the store's history allows it."""
         while True:
             try:
-                status = (await self._ctx.request(STORE, STATUS)).body
+                status = (await self._ctx.request(self._store, STATUS)).body
                 revision = max(status["compacted"], status["revision"] - WINDOW_REBUILT_REVISIONS, 1)
                 if self._cache.revision:  # a reload: be done with the past
                     revision = status["revision"]
@@ -197,7 +203,7 @@ class Follower:
         key = PREFIX
         while True:
             question = {"key": key, "range_end": PREFIX_END, "revision": revision, "limit": LOAD_PAGE}
-            reply = await self._ctx.request(STORE, RANGE, question)
+            reply = await self._ctx.request(self._store, RANGE, question)
             _, pairs, more, _ = reply.body
             for pair, blob in zip(pairs, reply.blobs, strict=True):
                 rows.append((pair[0], Entry(blob, pair[2], pair[1])))

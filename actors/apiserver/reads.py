@@ -26,8 +26,9 @@ READ_AT_ONCE: int = 500
 class Reader:
     """Answers reads."""
 
-    def __init__(self, ctx: Context, cache: WatchCache, follower: Follower) -> None:
+    def __init__(self, ctx: Context, cache: WatchCache, follower: Follower, store: str = STORE) -> None:
         self._ctx = ctx
+        self._store = store
         self._cache = cache
         self._follower = follower
 
@@ -111,7 +112,7 @@ class Reader:
         while True:
             wanted = page.room if chosen.is_everything and page.room else READ_AT_ONCE
             body = {"key": key, "range_end": prefix[:-1] + b"0", "revision": revision, "limit": wanted}
-            reply = await self._ctx.request(STORE, RANGE, body)
+            reply = await self._ctx.request(self._store, RANGE, body)
             _, pairs, more, count = reply.body
             for taken, (pair, blob) in enumerate(zip(pairs, reply.blobs, strict=True)):
                 if page.is_full:
