@@ -45,6 +45,7 @@ ALLOWED_NAMES = {("random", "Random")}
 SHELLS = {
     "actors/supervisor": "starts processes",
     "actors/kubectl": "the command line: terminal, files, editors",
+    "actors/testing": "the pytest plugin: a test's directories and command lines",
     "actors/simulation": "makes the simulated world",
     "actors/runtime/process": "driver: containers are processes of the machine",
     "actors/runtime/container_log": "the process driver's logs",
@@ -54,6 +55,8 @@ SHELLS = {
 SHELL_FILES = {
     "store/sqlite_log.py": "the store's log on disk",
     "store/etcd_log.py": "the store's log in etcd",
+    "store/etcd_api/server.py": "the gRPC server",
+    "store/etcd_api/__main__.py": "its command line",
     "actors/apimachinery/schema.py": "reads the published schema, package data that never changes",
 }
 
