@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from store import protocol
+from store.errors import Compacted, FutureRevision
 from store.etcd_api import messages
 from store.etcd_api.answers import RAFT_TERM, Identity
+from store.etcd_api.key_hash import hash_of_keys
 from store.etcd_api.listen import EtcdApiConfig
-from store.etcd_api.refusal import AUTH_NOT_ENABLED, FAILED_PRECONDITION, Refusal
-from store.etcd_api.snapshot import take_snapshot
+from store.etcd_api.refusal import AUTH_NOT_ENABLED, FAILED_PRECONDITION, OUT_OF_RANGE, Refusal
+from store.etcd_api.snapshot import read_versions, take_snapshot
 from store.etcd_api.store_client import StoreClient
 
 #: The release of etcd whose API this is.
@@ -60,13 +62,19 @@ class Maintenance:
         return messages.HashResponse(header=self._identity.header(answer["revision"]), hash=answer["hash"])
 
     async def HashKV(self, request: Any) -> Any:
-        """A hash of what the store showed at a revision."""
-        answer = (await self._store.ask(protocol.HASH, {"revision": max(request.revision, 0)})).body
+        """etcd's hash of every version up to a revision."""
+        status = (await self._store.ask(protocol.STATUS)).body
+        if 0 < request.revision <= status["compacted"]:
+            raise Refusal(OUT_OF_RANGE, Compacted.message)
+        if request.revision > status["revision"]:
+            raise Refusal(OUT_OF_RANGE, FutureRevision.message)
+        revision = max(request.revision, 0) or status["revision"]
+        versions, last = await read_versions(self._store, revision)
         return messages.HashKVResponse(
-            header=self._identity.header(answer["revision"]),
-            hash=answer["hash"],
-            compact_revision=answer["compacted"] or -1,
-            hash_revision=request.revision or answer["revision"],
+            header=self._identity.header(status["revision"]),
+            hash=await hash_of_keys(versions, last["compacted"], self._store.pause),
+            compact_revision=last["compacted"] or -1,
+            hash_revision=revision,
         )
 
     async def Snapshot(self, request: Any) -> AsyncIterator[Any]:

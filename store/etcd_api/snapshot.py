@@ -14,7 +14,7 @@ from store import protocol
 from store.etcd_api import messages
 from store.etcd_api.answers import Row, key_value
 from store.etcd_api.bolt_file import Item, bolt_file
-from store.etcd_api.refusal import OUT_OF_RANGE, UNAVAILABLE, Refusal
+from store.etcd_api.refusal import UNAVAILABLE, Refusal
 from store.etcd_api.store_client import StoreClient
 from store.key_value import SUB_REVISION_BITS
 
@@ -28,28 +28,31 @@ Version = tuple[int, Row, bytes]
 
 async def take_snapshot(store: StoreClient) -> tuple[int, bytearray]:
     """The store's revision and the file that shows it, with the checksum etcd puts behind it. Raises `Refusal`."""
+    versions, last = await read_versions(store)
+    content = snapshot_file(versions, last["compacted"], last["leases"])
+    content += hashlib.sha256(content).digest()
+    return last["revision"], content
+
+
+async def read_versions(store: StoreClient, revision: int = 0) -> tuple[list[Version], Any]:
+    """Every version kept up to a revision (0: now), and the last page's body. Raises `Refusal`."""
     for _ in range(TRIES_MAX):
-        try:
-            versions, last = await _read_versions(store)
-        except Refusal as refusal:
-            if refusal.code != OUT_OF_RANGE:
-                raise
-            continue  # a compaction came between
-        content = snapshot_file(versions, last["compacted"], last["leases"])
-        content += hashlib.sha256(content).digest()
-        return last["revision"], content
-    raise Refusal(UNAVAILABLE, "etcdserver: compactions came between the pages of the snapshot")
+        found = await _try_to_read_versions(store, revision)
+        if found is not None:
+            return found
+    raise Refusal(UNAVAILABLE, "etcdserver: compactions came between the pages of the history")
 
 
-async def _read_versions(store: StoreClient) -> tuple[list[Version], Any]:
+async def _try_to_read_versions(store: StoreClient, revision: int) -> tuple[list[Version], Any] | None:
+    """The same, but nothing when a compaction came between two pages."""
     versions: list[Version] = []
-    revision = after = 0
+    after = 0
     compacted: int | None = None
     while True:
         reply = await store.ask(protocol.VERSIONS, {"after": after, "through": revision})
         page = reply.body
         if compacted not in (None, page["compacted"]):
-            raise Refusal(OUT_OF_RANGE, "compacted meanwhile")
+            return None
         revision, compacted = page["revision"], page["compacted"]
         rows = zip(page["versions"], reply.blobs, strict=True)
         versions += [(position, kv, value) for (position, kv), value in rows]
@@ -67,13 +70,13 @@ def snapshot_file(versions: Sequence[Version], compacted: int, leases: Mapping[i
         meta += [(b"scheduledCompactRev", revision_bytes), (b"term", struct.pack(">Q", 1))]
     buckets: dict[bytes, Sequence[Item]] = dict.fromkeys(_EMPTY_BUCKETS, ())
     buckets[b"meta"] = meta
-    buckets[b"key"] = [_version_item(*version) for version in versions]
+    buckets[b"key"] = [version_item(*version) for version in versions]
     buckets[b"lease"] = sorted(_lease_item(lease_id, ttl_s) for lease_id, ttl_s in leases.items())
     return bolt_file(buckets)
 
 
-def _version_item(position: int, kv: Row, value: bytes) -> Item:
-    """etcd keeps a version under its revision; a tombstone is marked, and holds the key alone."""
+def version_item(position: int, kv: Row, value: bytes) -> Item:
+    """An item of the key bucket: a version is kept under its revision; a tombstone is marked and holds its key alone."""
     revision, sub_revision = position >> SUB_REVISION_BITS, position & ((1 << SUB_REVISION_BITS) - 1)
     name = struct.pack(">qcq", revision, b"_", sub_revision)
     if kv[3] == 0:

@@ -31,6 +31,10 @@ class StoreClient:
         except (RequestFailed, RequestTimeout) as error:
             raise refusal_of(error) from error
 
+    async def pause(self) -> None:
+        """Let others run."""
+        await self._ctx.sleep(0)
+
     async def revision(self) -> int:
         """The store's present revision."""
         revision: int = (await self.ask(protocol.STATUS)).body["revision"]

@@ -182,6 +182,28 @@ def collect(call, controls, events):
     return told, seen
 
 
+def test_the_hash_of_the_keys_is_that_of_etcd(clients):
+    """It covers every version's key, value, revisions and lease: the whole history is the same, byte by byte."""
+    hashes = []
+    for client in clients:
+        hash_kv = client.maintenance.HashKV
+        found = [hash_kv(m.HashKVRequest()).hash]
+        client.lease.LeaseGrant(m.LeaseGrantRequest(ID=7, TTL=100))
+        for number in range(20):
+            client.put(b"k%d" % (number % 3), b"%d" % number * 500, lease=7 * (number % 2))
+        client.kv.DeleteRange(m.DeleteRangeRequest(key=b"k", range_end=b"k2"))
+        client.kv.Txn(m.TxnRequest(success=[m.RequestOp(request_put=m.PutRequest(key=b"t%d" % n)) for n in range(9)]))
+        found += [hash_kv(m.HashKVRequest(revision=revision)).hash for revision in (0, 2, 10, 22)]
+        for compacted in (12, 22):
+            client.kv.Compact(m.CompactionRequest(revision=compacted, physical=True))
+            found += [hash_kv(m.HashKVRequest(revision=revision)).hash for revision in (0, 23)]
+            found.append(outcome(hash_kv, m.HashKVRequest(revision=compacted)))
+        found.append(outcome(hash_kv, m.HashKVRequest(revision=99)))
+        hashes.append(found)
+    assert hashes[1] == hashes[0]
+    assert len(set(map(str, hashes[0]))) > 6
+
+
 def test_many_watches_in_one_call(clients):
     """Ids, filters, ranges, the past and the future, refusals: what each watch is told is what etcd tells it."""
     answers = []

@@ -4,6 +4,7 @@ What has to differ is taken out first: ids of cluster and member, and lease ids 
 """
 
 import json
+import os
 import re
 import time
 
@@ -304,3 +305,11 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
     server = our_etcd(tmp_path / "ours")
     assert server.ctl("get", "a") == "a\n1\n"
     server.close()
+
+
+@pytest.mark.skipif(not os.environ.get("PODCHAIN_LONG"), reason="takes a minute; PODCHAIN_LONG=1 runs it")
+def test_check_perf(ours):
+    """etcdctl's own measure, at the load it calls small: 150 writes a second from 50 clients for a minute."""
+    said = ours.ctl("check", "perf", "--load", "s", timeout_s=120)
+    assert "FAIL" not in said, said
+    assert "PASS: Throughput" in said, said
