@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from random import Random
@@ -42,6 +42,8 @@ LOOK_EVERY_S: Final = 0.01
 BROKER: Final = "broker"
 
 ActorMain = Callable[[Context], Awaitable[None]]
+#: Is given each message that reaches an actor, and calls `deliver`, `answer` or nothing of the receiver.
+Interceptor = Callable[["SimulatedContext", Sequence[bytes], Route], None]
 
 _running: ContextVar[SimulatedContext | None] = ContextVar("running", default=None)
 
@@ -63,6 +65,24 @@ class SimulatedContext(FabricContext):
 
     def monotonic_s(self) -> float:
         return self._loop.time()
+
+    def _receive(self, frames: Sequence[bytes], route: Route) -> None:
+        interceptor = self._simulation.interceptor
+        if interceptor is None or self.closed:
+            super()._receive(frames, route)
+        else:
+            interceptor(self, frames, route)
+
+    def deliver(self, frames: Sequence[bytes], route: Route, delay_s: float = 0.0) -> None:
+        """For interceptors: let a message in, now or later."""
+        if delay_s > 0:
+            self._loop.call_later(delay_s, super()._receive, frames, route)
+        else:
+            super()._receive(frames, route)
+
+    def answer(self, frames: list[bytes], route: Route) -> None:
+        """For interceptors: answer a request in the actor's name, which never sees it."""
+        self._send_answer(route, frames)
 
     def _send_request(self, target: str, frames: list[bytes]) -> None:
         if not self.closed:
@@ -132,6 +152,10 @@ class Simulation:
     crashes: list[Crash] = field(default_factory=list)
     clock_skew_s: dict[str, float] = field(default_factory=dict)
     subscribers: dict[str, dict[str, SimulatedContext]] = field(default_factory=dict)
+    interceptor: Interceptor | None = None
+    """Decides what becomes of messages, in place of plain delivery."""
+    held_until_s: dict[str, float] = field(default_factory=dict)
+    """Actors that are paused: until then nothing reaches them, and nothing they send leaves."""
     messages: int = 0
     _actors: dict[str, _Actor] = field(default_factory=dict)
     _link_free_at_s: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -190,6 +214,15 @@ class Simulation:
         if restart_after_s is not None:
             self._outside(restart_after_s, lambda: self._start(actor))
 
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Run something later in the name of nobody, such as a fault."""
+        self._outside(delay_s, call)
+
+    @property
+    def actors(self) -> list[str]:
+        """The names of all actors, in the order in which they were added."""
+        return list(self._actors)
+
     def _outside(self, delay_s: float, call: Callable[[], None]) -> None:
         """Run later in the name of nobody: an actor's death must not stop it."""
         token = _running.set(None)
@@ -245,7 +278,7 @@ class Simulation:
                     return
             target.variables.run(target._receive, frames, route)
 
-        self._deliver(sender, receiver, arrive)
+        self._deliver(sender, receiver, receiver, arrive)
 
     def transmit_publication(self, sender: str, topic: str, frames: list[bytes]) -> None:
         """Carry a publication to everybody who subscribes now, while the broker is up."""
@@ -253,21 +286,22 @@ class Simulation:
             return
         for name, context in list(self.subscribers.get(topic, {}).items()):
             self._observe(sender, name, frames)
-            self._deliver(sender, f"{name}/sub", _arrival(context, frames))
+            self._deliver(sender, name, f"{name}/sub", _arrival(context, frames))
 
-    def _deliver(self, sender: str, receiver: str, arrive: Callable[[], None]) -> None:
+    def _deliver(self, sender: str, receiver: str, port: str, arrive: Callable[[], None]) -> None:
         """Call back after a latency; links keep their order, as a connection does."""
-        link = (sender, receiver)
+        link = (sender, port)
         at_s = self.loop.time() + self._random.uniform(LATENCY_MIN_S, LATENCY_MAX_S)
+        if self.held_until_s:
+            at_s = max(at_s, self.held_until_s.get(sender, 0.0), self.held_until_s.get(receiver, 0.0))
         at_s = max(at_s, self._link_free_at_s.get(link, 0.0) + 1e-7)
         self._link_free_at_s[link] = at_s
         self._outside(at_s - self.loop.time(), arrive)
 
     def _observe(self, sender: str, receiver: str, frames: list[bytes]) -> None:
         self.messages += 1
-        self._trace.update(f"{self.loop.time():.9f} {sender} {receiver} {len(frames)}\n".encode())
-        for frame in frames:
-            self._trace.update(frame)
+        head = f"{self.loop.time():.9f} {sender} {receiver} {len(frames)}\n".encode()
+        self._trace.update(b"".join((head, *frames)))
 
     @property
     def trace_hash(self) -> str:

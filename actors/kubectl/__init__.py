@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "rollout": f"{_HERE}.rollout:rollout_group",
     "scale": f"{_HERE}.scale:scale_command",
     "set": f"{_HERE}.set_image:set_group",
+    "simulate": f"{_HERE}.simulate:simulate",
     "taint": f"{_HERE}.taint:taint_command",
     "trace": f"{_HERE}.trace:trace",
     "uncordon": f"{_HERE}.cordon:uncordon_command",

@@ -37,6 +37,7 @@ from broker.simulation import SimulatedContext, Simulation
 from store import actor as store
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
+from store.log import LogError
 from store.memory_log import MemoryLog
 
 T = TypeVar("T")
@@ -62,12 +63,20 @@ class WatchedLog(MemoryLog):
         super().__init__()
         self._oracles = oracles
         self._known: dict[bytes, tuple[str, Key]] = {}
+        self.is_full = False
+        """Whether the disk is full: every commit fails."""
 
     def append(self, changes: Sequence[KeyValue], leases: Sequence[LeaseRecord]) -> None:
-        super().append(changes, leases)
-        for kv in changes:
-            if kv.key.startswith(REGISTRY):
-                self._show(kv)
+        if self.is_full and changes:
+            raise LogError("no space left on the device")
+        commits = self.commits
+        try:
+            super().append(changes, leases)
+        finally:  # a crash after the commit does not undo it
+            if self.commits > commits:
+                for kv in changes:
+                    if kv.key.startswith(REGISTRY):
+                        self._show(kv)
 
     def _show(self, kv: KeyValue) -> None:
         if kv.is_tombstone:
