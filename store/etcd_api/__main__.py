@@ -1,14 +1,23 @@
-"""``python -m store.etcd_api``: the store alone, served as etcd, in one process and without a cluster around it."""
+"""``python -m store.etcd_api``: the store alone, served as etcd, without a cluster around it.
+
+Two processes: the store waits for its disk in one, while the other takes requests in, which then share a commit.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import signal
 import tempfile
 import threading
+import traceback
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+from broker.context import Context
 from broker.process import run_broker
 from broker.zeromq import Endpoints, ZeroMQContext
 from store.actor import run as run_store
@@ -36,16 +45,47 @@ def main() -> None:
         progress_interval_s=given.progress_interval,
     )
     with tempfile.TemporaryDirectory(prefix="podchain-etcd-") as sockets:
-        asyncio.run(_serve(config, given.data, sockets))
+        endpoints = Endpoints(
+            f"ipc://{sockets}/publish", f"ipc://{sockets}/subscribe", lambda name: f"ipc://{sockets}/{name}"
+        )
+        store_pid, lifeline = _fork_store(endpoints, given.data)
+        forwarding = (endpoints.publish, endpoints.subscribe, lambda: None)
+        threading.Thread(target=run_broker, args=forwarding, daemon=True, name="broker").start()
+        try:
+            asyncio.run(_act("etcd-api", endpoints, lambda ctx: run_api(ctx, config), store_pid))
+        finally:
+            os.close(lifeline)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(store_pid, 0)
 
 
-async def _serve(config: EtcdApiConfig, data: Path | None, sockets: str) -> None:
-    def socket(name: str) -> str:
-        return f"ipc://{sockets}/{name}"
+def _fork_store(endpoints: Endpoints, data: Path | None) -> tuple[int, int]:
+    """The store's process, and a descriptor: when it is closed, as it is when this process dies, the store ends."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(reading)
+        return pid, writing
+    os.close(writing)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells the end
 
-    endpoints = Endpoints(socket("publish"), socket("subscribe"), socket)
-    forwarding = (endpoints.publish, endpoints.subscribe, lambda: None)
-    threading.Thread(target=run_broker, args=forwarding, daemon=True, name="broker").start()
+    def end_with_parent() -> None:
+        os.read(reading, 1)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True, name="lifeline").start()
+    log = SqliteLog(data) if data else MemoryLog()
+    try:
+        asyncio.run(_act("store", endpoints, lambda ctx: run_store(ctx, log)))
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+
+async def _act(
+    name: str, endpoints: Endpoints, run: Callable[[Context], Coroutine[Any, Any, None]], store_pid: int = 0
+) -> None:
+    """Be one actor until SIGTERM or SIGINT, or until the store's process ends."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[None] = loop.create_future()
 
@@ -53,19 +93,22 @@ async def _serve(config: EtcdApiConfig, data: Path | None, sockets: str) -> None
         if not end.done():
             end.set_exception(error)
 
-    contexts = [ZeroMQContext(name, endpoints, on_crash=on_crash) for name in ("store", "etcd-api")]
-    log = SqliteLog(data) if data else MemoryLog()
-    actors = [loop.create_task(run_store(contexts[0], log)), loop.create_task(run_api(contexts[1], config))]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end.cancel)
-    await asyncio.wait([end, *actors], return_when=asyncio.FIRST_COMPLETED)
-    for actor in actors:
-        if actor.done():
-            actor.result()
-        actor.cancel()
-    await asyncio.wait(actors)
-    for ctx in contexts:
-        ctx.close()
+    def on_child_end() -> None:
+        if not end.done() and os.waitpid(store_pid, os.WNOHANG) != (0, 0):
+            end.set_exception(RuntimeError("the store ended"))
+
+    if store_pid:
+        loop.add_signal_handler(signal.SIGCHLD, on_child_end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end.cancel)
+    ctx = ZeroMQContext(name, endpoints, on_crash=on_crash)
+    actor = loop.create_task(run(ctx))
+    await asyncio.wait([end, actor], return_when=asyncio.FIRST_COMPLETED)
+    if actor.done():
+        actor.result()
+    actor.cancel()
+    await asyncio.wait([actor])
+    ctx.close()
     if end.done() and not end.cancelled():
         end.result()
 

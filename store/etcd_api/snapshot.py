@@ -76,7 +76,7 @@ def snapshot_file(versions: Sequence[Version], compacted: int, leases: Mapping[i
 
 
 def version_item(position: int, kv: Row, value: bytes) -> Item:
-    """An item of the key bucket: a version is kept under its revision; a tombstone is marked and holds its key alone."""
+    """An item of the key bucket: a version under its revision; a tombstone is marked and holds its key alone."""
     revision, sub_revision = position >> SUB_REVISION_BITS, position & ((1 << SUB_REVISION_BITS) - 1)
     name = struct.pack(">qcq", revision, b"_", sub_revision)
     if kv[3] == 0:

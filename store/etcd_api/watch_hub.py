@@ -76,7 +76,9 @@ class WatchHub:
         if prev > self.revision or self._wanting_prev_kv or self._fetching:
             self.follow(through)
             return
-        changes = [change_of(row, value) for row, value in zip(rows, publication.blobs, strict=True)]
+        pairs = zip(rows, publication.blobs, strict=True)
+        watched = self._by_key
+        changes = [change_of(row, value) for row, value in pairs if self._ranges or row[1] in watched]
         self._deliver(changes, through, has_prev_kv=False)
 
     def follow(self, revision: int) -> None:

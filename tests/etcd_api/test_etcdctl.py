@@ -6,6 +6,7 @@ What has to differ is taken out first: ids of cluster and member, and lease ids 
 import json
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -313,3 +314,24 @@ def test_check_perf(ours):
     said = ours.ctl("check", "perf", "--load", "s", timeout_s=120)
     assert "FAIL" not in said, said
     assert "PASS: Throughput" in said, said
+
+
+def test_locks_and_elections(ours):
+    """etcdctl makes them of transactions, watches and leases: the second waits until the first lets go."""
+    first = ours.start_ctl("lock", "mutex")
+    held = first.stdout.readline()
+    second = ours.start_ctl("lock", "mutex")
+    assert held.startswith("mutex/")
+    time.sleep(0.5)
+    assert ours.ctl("get", "mutex/", "--prefix", "--count-only", "-w", "fields").rstrip().endswith('"Count" : 2')
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=10)
+    taken = second.stdout.readline()
+    assert taken.startswith("mutex/")
+    assert taken != held
+    second.kill()
+    second.communicate()
+    leader = ours.start_ctl("elect", "leader", "me")
+    assert leader.stdout.readline().startswith("leader/")
+    leader.kill()
+    leader.communicate()
