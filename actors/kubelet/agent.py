@@ -352,7 +352,8 @@ class NodeAgent:
         fine = True
         for operation, result in zip(operations, results, strict=True):
             if operation.verb == "delete":
-                if result.ok or result.code in (404, 409):
+                # A conflict may be any; if the name is another pod's by now, the watch will tell and end this worker.
+                if result.ok or result.code == 404:
                     worker.deleted = True
                 else:
                     fine = False
