@@ -34,7 +34,14 @@ def free_ports(count: int) -> list[int]:
 class EtcdCluster:
     """Members 0 to n-1. TLS options are etcd's own (``cert-file``, ``key-file``, ``trusted-ca-file``, ...)."""
 
-    def __init__(self, directory: Path, members: int = 1, *, tls: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        members: int = 1,
+        *,
+        tls: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
         program = find_program("etcd")
         assert program is not None
         self.directory = directory
@@ -46,7 +53,7 @@ class EtcdCluster:
         initial = ",".join(f"m{index}={peer}" for index, peer in enumerate(peers))
         self._commands = []
         for index, (client, peer) in enumerate(zip(self.endpoints, peers, strict=True)):
-            options = {
+            flags = {
                 "name": f"m{index}",
                 "data-dir": str(directory / f"m{index}"),
                 "listen-client-urls": client,
@@ -58,8 +65,9 @@ class EtcdCluster:
                 "heartbeat-interval": "50",
                 "election-timeout": "500",
                 **self.tls,
+                **(options or {}),
             }
-            self._commands.append([str(program), *(f"--{name}={value}" for name, value in options.items())])
+            self._commands.append([str(program), *(f"--{name}={value}" for name, value in flags.items())])
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * members
 
     def __enter__(self) -> EtcdCluster:

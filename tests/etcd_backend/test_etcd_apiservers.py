@@ -1,0 +1,128 @@
+"""API servers over a real etcd: their whole test suite, two of them at once, and a cluster of processes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from etcd_cluster import EtcdCluster
+from live_world import eventually
+from test_etcd_store_actor import World
+
+from actors.apimachinery.operation import Operation
+from actors.apimachinery.status import ApiError
+from actors.apiserver import actor as apiserver
+from actors.client.client import Client
+from actors.client.informer import InformerSet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_api_servers_own_suite_passes_on_etcd():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/apiserver"]
+    environment = {**os.environ, "PODCHAIN_TEST_STORE": "etcd"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert " passed" in done.stdout
+
+
+def config_map(name: str, **data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def test_two_api_servers_and_two_store_actors_over_one_etcd(socket_directory, etcd):
+    async def increment(client: Client, times: int) -> None:
+        """Adds to a number, again whenever somebody else was faster."""
+        for _ in range(times):
+            while True:
+                found = await client.get("v1/configmaps", "counter", "default")
+                data = {"n": str(int(found["data"]["n"]) + 1)}
+                try:
+                    await client.update("v1/configmaps", {**found, "data": data})
+                except ApiError as error:
+                    assert error.code == 409
+                else:
+                    break
+
+    async def main() -> None:
+        world = World(socket_directory, etcd)
+        try:
+            await world.start()
+            await world.start("store-2")
+            world.spawn("apiserver", apiserver.run)
+            world.spawn("apiserver-2", lambda ctx: apiserver.run(ctx, store="store-2"))
+            first = Client(world.context("client-1"))
+            second = Client(world.context("client-2"), target="apiserver-2")
+            informers = [InformerSet(client) for client in (first, second)]
+            caches = [informer_set.of("v1/configmaps", "default") for informer_set in informers]
+            for informer_set in informers:
+                await informer_set.start()
+            await first.create("v1/configmaps", config_map("counter", n="0"), "default")
+            assert (await second.get("v1/configmaps", "counter", "default"))["data"] == {"n": "0"}
+            await asyncio.gather(increment(first, 25), increment(second, 25))
+            assert (await second.get("v1/configmaps", "counter", "default"))["data"] == {"n": "50"}
+            names = [f"x{i}" for i in range(40)]
+            batches = [
+                client.batch([Operation("create", "v1/configmaps", "default", n, "", config_map(n)) for n in names])
+                for client in (first, second)
+            ]
+            codes = [[result.code for result in results] for results in await asyncio.gather(*batches)]
+            assert all(sorted(pair) == [201, 409] for pair in zip(*codes, strict=True))
+            await world.stop("store")
+            await second.create("v1/configmaps", config_map("meanwhile"), "default")
+            await world.start("store")
+            assert (await first.get("v1/configmaps", "meanwhile", "default"))["metadata"]["name"] == "meanwhile"
+            expected = sorted(["counter", "meanwhile", *names])
+            for cache in caches:
+                await eventually(lambda cache=cache: sorted(o["metadata"]["name"] for o in cache.items()) == expected)
+                numbers = {o["data"]["n"] for o in cache.items() if o["metadata"]["name"] == "counter"}
+                assert numbers == {"50"}
+        finally:
+            await world.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("grpc") is None, reason="grpcio is not installed (extra: etcd)")
+def test_a_cluster_of_processes_outlives_its_store_actor_and_a_member(tmp_path, socket_directory):
+    environment = {**os.environ, "PODCHAIN_HOME": str(socket_directory)}
+
+    def podchain(*arguments: str, check: bool = True) -> str:
+        command = [sys.executable, str(ROOT / "cli.py"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=ROOT, env=environment)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def running() -> int:
+        pods = json.loads(podchain("get", "pods", "-o", "json"))["items"]
+        return sum(pod["status"].get("phase") == "Running" for pod in pods)
+
+    def await_running(count: int) -> None:
+        deadline_s = time.monotonic() + 40
+        while running() != count:
+            assert time.monotonic() < deadline_s, f"{running()} of {count} pods are running"
+            time.sleep(0.1)
+
+    with EtcdCluster(tmp_path, 3) as etcd:
+        try:
+            podchain("up", "-d", "--store", "etcd", "--etcd-endpoints", ",".join(etcd.endpoints))
+            podchain("create", "deployment", "web", "--image=nginx", "--replicas=20")
+            await_running(20)
+            podchain("scale", "deployment/web", "--replicas=40")
+            (store,) = [row["pid"] for row in json.loads(podchain("ps", "-o", "json")) if row["name"] == "store"]
+            os.kill(store, signal.SIGKILL)
+            etcd.kill(etcd.leader())
+            await_running(40)
+            podchain("scale", "deployment/web", "--replicas=5")
+            await_running(5)
+            assert etcd.ctl("get", "/registry/pods/", "--prefix", "--keys-only").count("/web-") == 5
+        finally:
+            podchain("down", "--purge", check=False)
