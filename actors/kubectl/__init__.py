@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "exec": f"{_HERE}.execute:exec_command",
     "explain": f"{_HERE}.explain:explain_command",
     "get": f"{_HERE}.get:get_command",
+    "kubeconfig": f"{_HERE}.kubeconfig:kubeconfig_command",
     "label": f"{_HERE}.label:label_command",
     "logs": f"{_HERE}.logs:logs_command",
     "patch": f"{_HERE}.patch:patch_command",

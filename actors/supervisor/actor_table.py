@@ -41,6 +41,7 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
         _spec("apiserver", "actors.apiserver.actor", config, directory, APISERVER),
         _spec("tracer", "actors.tracer.actor", config, directory, RUNTIMES),
         *_etcd_api(config, directory),
+        *_gateway(config, directory),
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
         *_hollow_nodes(config, directory),
         *(_spec(name, module, config, directory) for name, module in CONTROLLERS.items()),
@@ -167,6 +168,24 @@ def _etcd_api(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorS
         return _main("etcd-api", run, config, directory, lambda: (api,))
 
     return [ActorSpec("etcd-api", load, RUNTIMES)]
+
+
+def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    if not config.gateway_port:
+        return []
+
+    def load() -> ActorMain:
+        # Its libraries are loaded in its own process: they would delay every actor that is started after it.
+        async def run(ctx: Any) -> None:
+            from actors.gateway.actor import run as run_gateway
+            from actors.gateway.listener import gateway_arguments
+
+            token, listen = gateway_arguments(directory.gateway, directory.name, config.gateway_port)
+            await run_gateway(ctx, token, listen)
+
+        return _main("gateway", run, config, directory)
+
+    return [ActorSpec("gateway", load, CLIENTS)]
 
 
 def _readiness(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:

@@ -20,6 +20,7 @@ StoreBackend = Literal["sqlite", "memory", "etcd"]
 #: More nodes than this want `hollow_nodes`: each takes two processes.
 NODES_MAX: Final = 100
 HOLLOW_NODES_MAX: Final = 10_000
+PORT_MAX: Final = 65_535
 
 
 class InvalidConfig(ValueError):
@@ -57,7 +58,12 @@ class ClusterConfig:
     etcd_user: str = ""
     etcd_password_file: str = ""
 
+    gateway_port: int = 0
+    """Where Kubernetes' REST API is served over HTTPS, on the loopback interface; nowhere when 0."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.gateway_port <= PORT_MAX:
+            raise InvalidConfig(f"gateway port: {self.gateway_port} is not between 0 and {PORT_MAX}")
         if not 0 <= self.nodes <= NODES_MAX:
             raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
         if not 0 <= self.hollow_nodes <= HOLLOW_NODES_MAX:

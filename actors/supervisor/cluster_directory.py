@@ -36,6 +36,11 @@ class ClusterDirectory:
         return self.root / "data"
 
     @property
+    def gateway(self) -> Path:
+        """Certificates, keys and token of the gateway."""
+        return self.root / "gateway"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -17,6 +17,7 @@ from actors.supervisor.cluster_config import ClusterConfig, InvalidConfig
 from actors.supervisor.cluster_directory import ClusterDirectory, InsecureDirectory
 from actors.supervisor.cluster_lock import ClusterIsRunning, ClusterLock
 from actors.supervisor.commands.cluster_name import directory_of
+from actors.supervisor.gateway_port import chosen_gateway_port
 from actors.supervisor.leftovers import StillAlive, clean_leftovers
 from actors.supervisor.process_id import process_id
 from actors.supervisor.progress import Progress
@@ -67,6 +68,14 @@ EXIT_INTERRUPTED: Final = 130
 @click.option("--etcd-client-key", default="", metavar="FILE", help="Its key (PEM).")
 @click.option("--etcd-user", default="", metavar="NAME", help="Password: PODCHAIN_ETCD_PASSWORD, or the file's.")
 @click.option("--etcd-password-file", default="", metavar="FILE", help="Has the password of --etcd-user.")
+@click.option(
+    "--gateway-port",
+    type=int,
+    default=0,
+    metavar="PORT",
+    help="Where kubectl and other Kubernetes clients connect (HTTPS on 127.0.0.1); 0: the last one, or a free one.",
+)
+@click.option("--no-gateway", is_flag=True, help="Without Kubernetes' REST API over HTTPS.")
 @click.option("--seed", type=int, default=None, help="Draws the faults; without it they differ at every start.")
 @click.pass_context
 def up(
@@ -83,6 +92,8 @@ def up(
     etcd_cert: str,
     etcd_key: str,
     etcd_client_ca: str,
+    gateway_port: int,
+    no_gateway: bool,
     store: Any,
     etcd_endpoints: str,
     **etcd_store: str,
@@ -101,6 +112,7 @@ def up(
             etcd_cert=etcd_cert,
             etcd_key=etcd_key,
             etcd_client_ca=etcd_client_ca,
+            gateway_port=0 if no_gateway else chosen_gateway_port(directory, gateway_port),
             store=store,
             etcd_endpoints=[url.strip() for url in etcd_endpoints.split(",") if url.strip()],
             **_absolute(etcd_store),

@@ -1,0 +1,1 @@
+"""Kubernetes' protobuf form of objects, read."""

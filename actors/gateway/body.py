@@ -1,0 +1,87 @@
+"""What a client sent: its body as an object, whichever of JSON, YAML and protobuf it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from actors.apimachinery.status import ApiError, bad_request, status_failure
+
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+JSON_TYPES: Final = ("application/json", "")
+YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+PATCH_TYPES: Final[Mapping[str, str]] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+
+
+def unsupported(content_type: str, accepted: str) -> ApiError:
+    """415."""
+    message = (
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        if content_type
+        else "the body of the request has no media type"
+    )
+    return ApiError(status_failure(415, "UnsupportedMediaType", message))
+
+
+def decoded_body(content: bytes, content_type: str) -> Any:
+    """The object in a body. Raises `ApiError` (400, 415)."""
+    if content_type in JSON_TYPES:
+        return _json(content)
+    if content_type in YAML_TYPES:
+        return _yaml(content)
+    if content_type == PROTOBUF:
+        from actors.apimachinery.protobuf import MalformedProtobuf, UnknownMessage, decode
+
+        try:
+            return decode(content)
+        except UnknownMessage as error:
+            raise ApiError(status_failure(415, "UnsupportedMediaType", str(error))) from None
+        except MalformedProtobuf as error:
+            raise bad_request(f"the body of the request is not valid protobuf: {error}") from None
+    raise unsupported(content_type, f"application/json, application/yaml, {PROTOBUF}")
+
+
+def decoded_patch(content: bytes, content_type: str) -> tuple[str, Any]:
+    """Kind of a patch and the patch. Raises `ApiError` (400, 415)."""
+    kind = PATCH_TYPES.get(content_type)
+    if kind is None:
+        raise unsupported(content_type, ", ".join(PATCH_TYPES))
+    return kind, _yaml(content) if kind == "apply" else _json(content)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"the body of the request is not valid JSON: {error}") from None
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML without aliases: a few of them can stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+
+# A timestamp in YAML stays the text that it is in JSON.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(content: bytes) -> Any:
+    try:
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader, made stricter
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise bad_request(f"the body of the request is not valid YAML: {error}") from None

@@ -1,0 +1,121 @@
+"""From HTTP to operations: a method, a path, parameters and a body as what the API server is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from actors.apimachinery.operation import Operation, Verb
+from actors.apimachinery.status import ApiError, bad_request, status_failure
+from actors.gateway.body import decoded_body, decoded_patch
+from actors.gateway.request_path import RequestPath
+
+Query = Mapping[str, str]
+
+_READ_OPTIONS: Final = ("labelSelector", "fieldSelector", "continue", "resourceVersion", "resourceVersionMatch")
+
+
+def is_true(text: str | None) -> bool:
+    """Whether a parameter says yes (``strconv.ParseBool``; there, but empty, is yes too)."""
+    return text is not None and text.lower() not in ("0", "f", "false")
+
+
+def whole_number(query: Query, name: str) -> int | None:
+    """A parameter that is a number. Raises `ApiError` (400)."""
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def is_watch(method: str, path: RequestPath, query: Query) -> bool:
+    """Whether a request asks for a watch."""
+    return method == "GET" and not path.subresource and is_true(query.get("watch"))
+
+
+def operation_of(method: str, path: RequestPath, query: Query, content: bytes, content_type: str) -> Operation:
+    """The operation that a request stands for. Raises `ApiError` (400, 405, 415)."""
+    options: dict[str, Any] = {}
+    body: Any = None
+    verb: Verb
+    if method in ("GET", "HEAD"):
+        verb = "get" if path.name else "list"
+        options = read_options(query)
+    elif method == "POST" and (not path.name or path.subresource):
+        verb, options, body = "create", write_options(query), decoded_body(content, content_type)
+    elif method == "PUT" and path.name:
+        verb, options, body = "update", write_options(query), decoded_body(content, content_type)
+    elif method == "PATCH" and path.name:
+        kind, body = decoded_patch(content, content_type)
+        verb, options = "patch", {**write_options(query), "patchType": kind}
+        if is_true(query.get("force")):
+            options["force"] = True
+    elif method == "DELETE":
+        verb = "delete" if path.name else "deletecollection"
+        options = delete_options(query, decoded_body(content, content_type) if content else None)
+        if verb == "deletecollection":
+            options |= read_options(query)
+    else:
+        message = "the server does not allow this method on the requested resource"
+        raise ApiError(status_failure(405, "MethodNotAllowed", message))
+    name = path.name
+    if verb == "create" and not name and isinstance(body, dict):
+        name = str((body.get("metadata") or {}).get("name") or "") if isinstance(body.get("metadata"), dict) else ""
+    return Operation(verb, path.resource.key, path.namespace, name, path.subresource, body, options)
+
+
+def read_options(query: Query) -> dict[str, Any]:
+    """Options of get and list."""
+    options: dict[str, Any] = {name: query[name] for name in _READ_OPTIONS if query.get(name)}
+    limit = whole_number(query, "limit")
+    if limit:
+        options["limit"] = limit
+    return options
+
+
+def write_options(query: Query) -> dict[str, Any]:
+    """Options of create, update and patch. Over HTTP, unknown fields give a warning unless the client says otherwise."""
+    options: dict[str, Any] = {"fieldValidation": query.get("fieldValidation") or "Warn"}
+    if options["fieldValidation"] not in ("Strict", "Warn", "Ignore"):
+        raise bad_request(f'invalid fieldValidation "{options["fieldValidation"]}"')
+    if _dry_run(query.get("dryRun")):
+        options["dryRun"] = True
+    if query.get("fieldManager"):
+        options["fieldManager"] = query["fieldManager"]
+    return options
+
+
+def delete_options(query: Query, body: Any) -> dict[str, Any]:
+    """Options of deletes: from the body (DeleteOptions), else from the parameters."""
+    if body is not None and not isinstance(body, dict):
+        raise bad_request("the body of a delete must be DeleteOptions")
+    given = body or {}
+    options: dict[str, Any] = {}
+    policy = given.get("propagationPolicy") or query.get("propagationPolicy")
+    orphan = given.get("orphanDependents")
+    if policy is None and orphan is not None:
+        policy = "Orphan" if orphan else "Background"
+    if policy:
+        options["propagationPolicy"] = policy
+    grace = given.get("gracePeriodSeconds")
+    if grace is None:
+        grace = whole_number(query, "gracePeriodSeconds")
+    if grace is not None:
+        options["gracePeriodSeconds"] = grace
+    if given.get("preconditions"):
+        options["preconditions"] = given["preconditions"]
+    dry_run = given.get("dryRun")
+    if _dry_run(dry_run[0] if isinstance(dry_run, list) and dry_run else query.get("dryRun")):
+        options["dryRun"] = True
+    return options
+
+
+def _dry_run(text: Any) -> bool:
+    if not text:
+        return False
+    if text != "All":
+        raise bad_request(f'dryRun: Unsupported value: "{text}": supported values: "All"')
+    return True
