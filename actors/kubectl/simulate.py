@@ -17,6 +17,7 @@ import orjson
 import yaml
 
 if TYPE_CHECKING:
+    from actors.simulation.explore import Exploration
     from actors.simulation.run import RunReport, Schedule
     from actors.simulation.scenario import Scenario
 
@@ -40,13 +41,17 @@ LINES_MAX: Final = 40
 @click.option("--faults", default=None, metavar="PROFILE|FILE", help="none, light, messages, crashes, api, heavy.")
 @click.option("--scenario", type=click.Path(path_type=Path), default=None, help="Manifests, operations, faults (YAML).")
 @click.option("--save", type=click.Path(path_type=Path), default=None, help="Write the first failure's scenario here.")
+@click.option("--explore", is_flag=True, help="Instead of drawing faults, make them from the causes in a recorded run.")
 @click.option("--no-shrink", is_flag=True, help="Leave failures as they are.")
 @click.option("-o", "--output", type=click.Choice(["json"]), default=None, help="json: for programs.")
 @click.pass_context
 def simulate(ctx: click.Context, /, **options: Any) -> None:
     """The command."""
+    plan: Exploration | None = None
     try:
-        schedules = _schedules(options)
+        if options["explore"]:
+            plan = _exploration(options)
+        schedules = _schedules(options) if plan is None else plan.schedules
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     started_s = time.perf_counter()
@@ -57,11 +62,32 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
     if options["save"] and shrunk:
         _save(options["save"], shrunk[0].schedule)
     if options["output"] == "json":
-        click.echo(orjson.dumps(_document(reports, failed, shrunk), option=orjson.OPT_INDENT_2).decode())
+        document = _document(reports, failed, shrunk)
+        if plan is not None:
+            document["explored"] = {"generated": plan.generated, "pruned": plan.pruned, "run": len(reports)}
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
+        if plan is not None:
+            _line("schedules", f"{plan.generated} generated, {plan.pruned} pruned as equivalent, {len(reports)} run")
         _print_report(reports, failed, shrunk, took_s)
     if failed:
         ctx.exit(1)
+
+
+def _exploration(options: dict[str, Any]) -> Exploration:
+    """Schedules made from a run without faults: the scenario's, or a Deployment's rollout. Raises `ValueError`."""
+    from actors.simulation.explore import plan, rollout
+
+    for name in ("faults", "minutes"):
+        if options[name] is not None:
+            raise ValueError(f"--{name} does not go with --explore")
+    if options["runs"] != 1:
+        raise ValueError("--runs does not go with --explore")
+    baseline = (
+        _schedules(options)[0] if options["scenario"] else rollout(options["seed"] or 0, options["nodes"] or NODES)
+    )
+    with _silence():
+        return plan(replace(baseline, steps=tuple(step for step in baseline.steps if not step.is_fault)))
 
 
 def _schedules(options: dict[str, Any]) -> list[Schedule]:
