@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 LONG = bool(os.environ.get("PODCHAIN_LONG"))
 
@@ -15,4 +15,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
-settings.load_profile("podchain")
+#: Where a failure is expected, its smallest form is of no interest.
+settings.register_profile("no shrinking", settings.get_profile("podchain"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile("no shrinking" if os.environ.get("PODCHAIN_NO_SHRINKING") else "podchain")

@@ -209,6 +209,22 @@ def test_an_own_write_that_the_stream_does_not_select_goes_when_passed() -> None
         assert view_of(informer) == {"b": 2}
 
 
+def test_what_was_asked_for_is_not_told_again_when_it_is_published() -> None:
+    server = FakeServer(100)
+    with Simulation(seed=1) as sim:
+        informer = _informer_at(sim, server)
+        told: list[str] = []
+        informer.on_event(lambda kind, obj, old: told.append(obj["metadata"]["resourceVersion"]))
+        server.write("a", delete=False, hold_back=True)
+        assert server.ctx is not None
+        server.ctx.publish(HELLO_TOPIC)  # has the informer ask
+        sim.run_for(0.1)
+        assert told == ["2"]
+        server.write("a", delete=False)  # published together with the one held back
+        sim.run_for(0.1)
+        assert told == ["2", "3"]
+
+
 def test_indexes_follow() -> None:
     server = FakeServer(100)
     with Simulation(seed=1) as sim:

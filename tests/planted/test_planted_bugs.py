@@ -330,7 +330,12 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
             shutil.copy(source, tmp_path / name)
     file = tmp_path / bug.file
     file.write_text(file.read_text().replace(bug.right, bug.wrong))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PODCHAIN_NO_SHRINKING": "1",
+    }
     environment.pop("PODCHAIN_LONG", None)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.caught_by.split()]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=BUDGET_S)
