@@ -9,7 +9,7 @@ from typing import Any
 from actors.apiserver.entry import Entry
 from actors.apiserver.follower import STORE
 from broker.context import Context, RequestError, RequestFailed
-from store.protocol import TXN
+from store.protocol import TXN, WATCH
 
 Compare = list[Any]
 StoreOp = list[Any]
@@ -56,6 +56,24 @@ class Committer:
         if not self._waiting:
             self._ctx.after_drain(self._flush)
         self._waiting.append(txn)
+
+    def find_note(self, key: bytes, revision: int, done: Callable[[str | None], None]) -> None:
+        """Tell the note of the transaction that wrote a key at a revision, or None when that isn't known any more."""
+        self._ctx.spawn(self._find_note(key, revision, done), "note")
+
+    async def _find_note(self, key: bytes, revision: int, done: Callable[[str | None], None]) -> None:
+        note = None
+        try:
+            reply = await self._ctx.request(self._store, WATCH, {"since": revision - 1})
+        except RequestError:
+            pass
+        else:
+            for event in reply.body[1]:
+                if event[1] == key and event[3] == revision:
+                    note = event[6]
+                    break
+        done(note)
+        self._after_answers()
 
     def _flush(self) -> None:
         batch, self._waiting = self._waiting, []

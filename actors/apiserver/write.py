@@ -176,11 +176,22 @@ class Writer:
             self._committed(write, plan, states[0], answer.revision)
             return
         self._learn(write, answer)
-        current = answer.entries[0]
+        target, current = write.targets[0], answer.entries[0]
         if plan.blob is not None and current.blob == plan.blob and current.revision != states[0].revision:
-            # The very bytes are there: the transaction was carried out before, and its answer got lost.
-            self._finish(write, plan, current.revision)
+            # The very bytes are there. Either the transaction was carried out before and its answer got lost, or
+            # somebody else wrote the same, who must not be taken for oneself: both read 1 and both wrote 2, say.
+
+            def told(note: str | None) -> None:
+                if note == write.id:
+                    self._finish(write, plan, current.revision)
+                else:
+                    self._plan_again(write, answer)
+
+            self._committer.find_note(target.key, current.revision, told)
             return
+        self._plan_again(write, answer)
+
+    def _plan_again(self, write: Write, answer: TxnAnswer) -> None:
         write.attempts += 1
         if write.attempts >= ATTEMPTS_MAX:
             _, _, plural = write.operation.resource.rpartition("/")
