@@ -1,7 +1,8 @@
 """Who a cluster's gateway is and whom it lets in: a certificate authority per cluster, and what it has signed.
 
 Everything is kept in files only their owner may read, made once and used again by later starts, so that a kubeconfig
-that was handed out stays good for the cluster's life. This file touches the disk; it is given to the actor.
+that was handed out stays good for the cluster's life. ``python -m actors.gateway.credentials FOLDER CLUSTER`` makes them: a
+process of its own, because the library that signs would stay in the gateway's memory for nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import datetime
 import ipaddress
 import os
 import secrets
-import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,43 +21,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from actors.gateway.credential_files import CredentialFiles
+
 ADMIN_USER: Final = "kubernetes-admin"
 ADMIN_GROUP: Final = "system:masters"
 VALID_DAYS: Final = 3650
 TOKEN_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialFiles:
-    """Where the credentials of a cluster are."""
-
-    folder: Path
-
-    @property
-    def ca(self) -> Path:
-        return self.folder / "ca.crt"
-
-    @property
-    def server(self) -> Path:
-        """Certificate and key of the gateway, in one file."""
-        return self.folder / "server.pem"
-
-    @property
-    def admin_certificate(self) -> Path:
-        return self.folder / "admin.crt"
-
-    @property
-    def admin_key(self) -> Path:
-        return self.folder / "admin.key"
-
-    @property
-    def token(self) -> Path:
-        """Bearer token of the administrator. Written last: where it is, the others are too."""
-        return self.folder / "token"
-
-    @property
-    def complete(self) -> bool:
-        return self.token.exists()
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -89,17 +59,6 @@ def ensure_credentials(files: CredentialFiles, cluster: str) -> None:
     write_private(files.admin_certificate, _pem(certificate))
     write_private(files.admin_key, _key_pem(key))
     write_private(files.token, secrets.token_urlsafe(TOKEN_BYTES).encode())
-
-
-def server_tls(files: CredentialFiles) -> ssl.SSLContext:
-    """TLS of the server: asks clients for a certificate of the cluster's authority, and takes them without one too."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(files.server)
-    context.load_verify_locations(files.ca)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +132,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+if __name__ == "__main__":
+    ensure_credentials(CredentialFiles(Path(sys.argv[1])), sys.argv[2])

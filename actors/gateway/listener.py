@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from actors.gateway.actor import Listen
-from actors.gateway.credentials import CredentialFiles, ensure_credentials, server_tls
+from actors.gateway.credential_files import CredentialFiles, server_tls
 
 HOST: Final = "127.0.0.1"
 
 
-def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str, Listen]:
+async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str, Listen]:
     """What the actor is run with: its token, and how it listens. Makes the credentials when there are none."""
     files = CredentialFiles(folder)
-    ensure_credentials(files, cluster)
+    if not files.complete:
+        command = [sys.executable, "-m", "actors.gateway.credentials", str(folder), cluster]
+        process = await asyncio.create_subprocess_exec(*command)
+        if await process.wait():
+            raise RuntimeError("the credentials could not be made")
     tls = server_tls(files)
 
     async def listen(runner: web.AppRunner) -> None:

@@ -22,6 +22,9 @@ Arguments = Callable[[], tuple[Any, ...]]
 #: Who ends in which stage when the cluster is stopped: clients before servers.
 CLIENTS, RUNTIMES, APISERVER, STORE, BROKER = range(5)
 
+#: The gateway is alive before it loads its libraries: a cluster can be used while they are still being loaded.
+GATEWAY_LOADS_AFTER_S: Final = 0.05
+
 #: Actors that need nothing but a context, as ``module`` with a coroutine function ``run(ctx)``.
 CONTROLLERS: Final = {
     "deployment-controller": "actors.controllers.deployment.actor",
@@ -41,10 +44,10 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
         _spec("apiserver", "actors.apiserver.actor", config, directory, APISERVER),
         _spec("tracer", "actors.tracer.actor", config, directory, RUNTIMES),
         *_etcd_api(config, directory),
-        *_gateway(config, directory),
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
         *_hollow_nodes(config, directory),
         *(_spec(name, module, config, directory) for name, module in CONTROLLERS.items()),
+        *_gateway(config, directory),
         ActorSpec("readiness", lambda: _readiness(config, directory), CLIENTS, one_shot=True),
     ]
 
@@ -177,10 +180,11 @@ def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSp
     def load() -> ActorMain:
         # Its libraries are loaded in its own process: they would delay every actor that is started after it.
         async def run(ctx: Any) -> None:
+            await ctx.sleep(GATEWAY_LOADS_AFTER_S)
             from actors.gateway.actor import run as run_gateway
             from actors.gateway.listener import gateway_arguments
 
-            token, listen = gateway_arguments(directory.gateway, directory.name, config.gateway_port)
+            token, listen = await gateway_arguments(directory.gateway, directory.name, config.gateway_port)
             await run_gateway(ctx, token, listen)
 
         return _main("gateway", run, config, directory)
