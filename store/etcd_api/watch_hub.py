@@ -135,12 +135,13 @@ class WatchHub:
                 watcher.stream.tell(watcher, its_changes, its_changes[-1].revision)
 
     async def _check_not_behind(self) -> None:
+        seen = self.revision  # before asking: the answer may be older than what comes meanwhile
         try:
             reply = await self._ctx.request(STORE, protocol.STATUS)
         except RequestTimeout:
             return  # it will be looked at again
-        if reply.body["revision"] < self.revision:
-            raise StoreWentBack(f"the store is at revision {reply.body['revision']}, it was at {self.revision}")
+        if reply.body["revision"] < seen:
+            raise StoreWentBack(f"the store is at revision {reply.body['revision']}, it was at {seen}")
 
 
 def change_of(row: Sequence[Any], value: bytes, previous: Sequence[Any] | None = None, before: bytes = b"") -> Change:

@@ -72,18 +72,19 @@ class World:
 KEYS = (b"a", b"b", b"c")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 2**32),
+    st.booleans(),
     st.lists(
         st.tuples(st.sampled_from(("put", "pair", "delete", "crash", "wait", "watch")), st.sampled_from(KEYS)),
         max_size=40,
     ),
 )
-def test_guarantees_under_loss_and_crashes(seed, steps):
+def test_guarantees_under_loss_and_crashes(seed, prev_kv, steps):
     faults = RandomFaults(drop=0.2, duplicate=0.15, delay=0.15)
     with World(seed, faults) as world:
-        world.create(key=b"\0", range_end=b"\0", start_revision=2, prev_kv=True)
+        world.create(key=b"\0", range_end=b"\0", start_revision=2, prev_kv=prev_kv)
         world.create(key=b"a", start_revision=2, filters=["NODELETE"])
         later = []
         for kind, key in steps:
@@ -100,13 +101,13 @@ def test_guarantees_under_loss_and_crashes(seed, steps):
                     world.sim.run_for(0.3)
                 case "watch" if len(later) < 3:
                     later.append(2 + len(later))
-                    world.create(key=b"\0", range_end=b"\0", start_revision=2, prev_kv=len(later) % 2 == 0)
+                    world.create(key=b"\0", range_end=b"\0", start_revision=2, prev_kv=prev_kv and len(later) % 2 == 0)
         world.sim.set_faults(None)
         world.sim.run_for(10)
         history = world.log.load().changes
-        check_whole(world, history, 0, previous=True)
+        check_whole(world, history, 0, previous=prev_kv)
         for watch_id in later:
-            check_whole(world, history, watch_id, previous=watch_id % 2 == 1)
+            check_whole(world, history, watch_id, previous=prev_kv and watch_id % 2 == 1)
         puts_of_a = [kv.mod_revision for kv in history if kv.key == b"a" and kv.version]
         assert [event.kv.mod_revision for event in world.events(1)] == puts_of_a
 
