@@ -340,4 +340,3 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.caught_by.split()]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=BUDGET_S)
     assert done.returncode == 1, f"not caught: {bug.name}\n{done.stdout[-2000:]}{done.stderr[-500:]}"
-    assert "failed" in done.stdout or "error" in done.stdout
