@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from actors.apimachinery.meta import parse_time
@@ -89,7 +89,7 @@ async def log_question(ctx: Context, client: Client, path: RequestPath, query: Q
 
 async def log_chunks(
     ctx: Context, actor: str, question: dict[str, Any], *, follow: bool, limit_bytes: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The log, and what comes when following. Raises `ApiError`."""
     written = 0
     while True:

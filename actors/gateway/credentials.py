@@ -1,8 +1,8 @@
 """Who a cluster's gateway is and whom it lets in: a certificate authority per cluster, and what it has signed.
 
 Everything is kept in files only their owner may read, made once and used again by later starts, so that a kubeconfig
-that was handed out stays good for the cluster's life. ``python -m actors.gateway.credentials FOLDER CLUSTER`` makes them: a
-process of its own, because the library that signs would stay in the gateway's memory for nothing.
+that was handed out stays good for the cluster's life. They are made by ``python -m actors.gateway.credentials FOLDER
+CLUSTER``, a process of its own, because the library that signs would stay in the gateway's memory for nothing.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class _Authority:
     def sign(
         self, user: str, group: str, purpose: x509.ObjectIdentifier, names: list[x509.GeneralName]
     ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        """A certificate with a new key: the user is its common name, the group its organization, as Kubernetes reads."""
+        """A certificate with a new key: the user is its common name, the group its organization."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, user)]
         if group:

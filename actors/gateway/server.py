@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
 import orjson
@@ -194,7 +194,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 async def _stream(
-    request: web.Request, chunks: AsyncIterator[bytes], content_type: str, *, send_headers_first: bool
+    request: web.Request, chunks: AsyncGenerator[bytes, None], content_type: str, *, send_headers_first: bool
 ) -> web.StreamResponse:
     """Send chunks as they come. What is raised before the first one becomes a Status.
 
@@ -205,12 +205,14 @@ async def _stream(
     if not send_headers_first:
         first = await anext(chunks, None)
     await response.prepare(request)
-    with contextlib.suppress(ConnectionError):  # the client has gone
-        if first is not None:
-            await response.write(first)
-        async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
+    # What ends it early: the client has gone, or the rest of a log can't be had; the status line is out already.
+    async with contextlib.aclosing(chunks):
+        with contextlib.suppress(ConnectionError, ApiError):
+            if first is not None:
+                await response.write(first)
+            async for chunk in chunks:
+                await response.write(chunk)
+            await response.write_eof()
     return response
 
 

@@ -1,8 +1,8 @@
 """Watch streams of the API server, each followed once for any number of HTTP watches.
 
-A `SharedStream` takes part in one stream (`actors.apimachinery.stream`) without keeping its objects: it knows how far it
-has got, passes each event on to its watchers, and asks for what it missed. A watcher that begins at an older revision
-asks for the events up to now itself; what arrives meanwhile waits in its queue, so nothing is lost in between.
+A `SharedStream` takes part in one stream (`actors.apimachinery.stream`) without keeping its objects: it knows how far
+it has got, passes each event on to its watchers, and asks for what it missed. A watcher that begins at an older
+revision asks for the events up to now itself; what arrives meanwhile waits in its queue, so nothing is lost in between.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def read_options(query: Query) -> dict[str, Any]:
 
 
 def write_options(query: Query) -> dict[str, Any]:
-    """Options of create, update and patch. Over HTTP, unknown fields give a warning unless the client says otherwise."""
+    """Options of create, update and patch. Unknown fields give a warning unless the client says otherwise."""
     options: dict[str, Any] = {"fieldValidation": query.get("fieldValidation") or "Warn"}
     if options["fieldValidation"] not in ("Strict", "Warn", "Ignore"):
         raise bad_request(f'invalid fieldValidation "{options["fieldValidation"]}"')

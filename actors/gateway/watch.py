@@ -7,7 +7,7 @@ known there is one ERROR with 410, after which clients list again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import orjson
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import FieldSelector, LabelSelector, SelectorError
-from actors.apimachinery.status import FieldError, bad_request, expired, invalid
+from actors.apimachinery.status import ApiError, FieldError, bad_request, expired, invalid
 from actors.apimachinery.stream import Stream
 from actors.client.client import Client
 from actors.gateway.accept import Form
@@ -94,13 +94,16 @@ class Watch:
         self._until_s = ctx.monotonic_s() + (question.timeout_s or TIMEOUT_MIN_S * (1 + ctx.random.random()))
         self._form_name = "|".join([question.form.transform, question.form.parameters.get("v", ""), question.include])
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """The events as JSON, each with its line end; ends when the watch's time is over or it can't go on.
-
-        Raises `ApiError` before the first line when the watch can't begin.
-        """
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """The events as JSON, each with its line end; ends when the watch's time is over or it can't go on."""
         question = self._question
-        revision, begin = await self._begin()
+        try:
+            revision, begin = await self._begin()
+        except ApiError as error:
+            yield _line("ERROR", error.status)
+            return
+        except RequestError:
+            return
         watcher = self._hub.join(question.stream, revision)
         try:
             if begin:
@@ -142,7 +145,7 @@ class Watch:
         newer = [event for event in events if event.revision > since]
         return max(through, since), b"".join(self._event_line(event) for event in newer)
 
-    async def _go_on(self, watcher: Watcher, through: int) -> AsyncIterator[bytes]:
+    async def _go_on(self, watcher: Watcher, through: int) -> AsyncGenerator[bytes, None]:
         bookmark_s = self._ctx.monotonic_s() + BOOKMARK_EVERY_S
         while True:
             events = [event for event in watcher.take() if event.revision > through]

@@ -151,7 +151,7 @@ def _await_file(path: Path, port: int) -> None:
 @click.option("--remove", is_flag=True, help="Take the cluster's entries out of the file again.")
 @click.pass_context
 def kubeconfig_command(ctx: click.Context, output: Path | None, merge: bool, remove: bool) -> None:
-    """Print what kubectl needs to reach the cluster: podchain kubeconfig > FILE; kubectl --kubeconfig FILE get nodes."""
+    """Print what kubectl needs to reach the cluster, as a kubeconfig."""
     cluster = (ctx.find_object(dict) or {}).get("name") or DEFAULT_CLUSTER
     path = output or default_file()
     try:
