@@ -8,6 +8,7 @@ write of any predecessor.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from actors.apimachinery.meta import format_micro_time, uid_of
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError
 from actors.client.client import Client
+from broker.context import RequestError
 
 RESOURCE: Final = "coordination.k8s.io/v1/leases"
 LEASE_DURATION_S: Final = 15
@@ -87,4 +89,18 @@ class FencedLease:
                 await self._client.patch(RESOURCE, self._name, patch, self._namespace, options={"fence": self.fence})
             except ApiError as error:
                 if error.code in (404, 409):
-                    raise LeaseLost(f"{self._namespace}/{self._name} is no longer held") from error
+                    await self._check()
+            except RequestError:
+                continue  # nobody answered; the fence holds meanwhile, and the next renewal may succeed
+
+    async def _check(self) -> None:
+        """Raise `LeaseLost` if the lease is another's; a refusal alone does not say so."""
+        with contextlib.suppress(RequestError):
+            try:
+                held = await self._client.get(RESOURCE, self._name, self._namespace)
+            except ApiError as error:
+                if error.code == 404:
+                    raise LeaseLost(f"{self._namespace}/{self._name} is gone") from error
+                return
+            if uid_of(held) != self._uid:
+                raise LeaseLost(f"{self._namespace}/{self._name} is no longer held")
