@@ -207,3 +207,16 @@ def test_a_store_that_went_back_in_time_makes_the_server_start_over() -> None:
     assert cluster.names(MAPS) == []
     assert cluster.names("v1/namespaces", "")[0] == "default"
     cluster.simulation.close()
+
+
+def test_a_restarted_server_takes_over_its_service(cluster: Cluster) -> None:
+    """Its address is allocated already, by that very Service: neither an error nor a second one."""
+    before = cluster.get("v1/services", "kubernetes")
+    revision = cluster.revision()
+    for _ in range(3):
+        cluster.simulation.crash("apiserver")
+        cluster.settle(3)
+    assert cluster.get("v1/services", "kubernetes") == before
+    assert cluster.revision() == revision
+    refused = cluster.refused("create", "v1/services", "default", body={**before, "metadata": {"name": "kubernetes"}})
+    assert (refused.code, refused.reason) == (409, "AlreadyExists")
