@@ -92,7 +92,11 @@ def write_file(path: Path, content: dict[str, Any]) -> None:
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".kubeconfig-")
     with os.fdopen(descriptor, "w") as file:
         file.write(text_of(content))
-    Path(draft).replace(path)
+    try:
+        Path(draft).replace(path)
+    except OSError as error:
+        Path(draft).unlink()
+        raise CommandFailed(f"cannot write {path}: {error.strerror}") from error
 
 
 def text_of(content: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ class Progress:
         self._name = name
         self._width = max(map(len, actors), default=0)
         self._detached = detached
+        self._kubectl = [("kubeconfig -o ./kubeconfig", "for the real kubectl")] if "gateway" in actors else []
         self._out = out
         self._is_stopping = False
 
@@ -57,6 +58,7 @@ class Progress:
             ("apply -f examples/nginx-deployment.yaml", "run something"),
             ("get pods -w", "watch it come up"),
             ("trace deployment/nginx-deployment", "see the ten steps that made it run"),
+            *self._kubectl,
             ("ps", "the actors; kill one and see"),
             ("down", "stop the cluster" if self._detached else "stop the cluster (or press Ctrl-C)"),
         )
