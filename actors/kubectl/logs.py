@@ -159,6 +159,7 @@ class _LogStream:
         self._options = options
         self._written_bytes = 0
         self._line_is_open = False
+        self._has_begun = False
 
     async def run(self) -> None:
         """Print what there is, and what comes when following."""
@@ -189,6 +190,8 @@ class _LogStream:
         }
         while True:
             answer = await self._ask(actor, question)
+            if answer is None:
+                return
             self._print(answer["data"])
             more = answer["next_offset"] != question["offset"] and bool(answer["data"])
             question = {**question, "offset": answer["next_offset"]}
@@ -207,11 +210,15 @@ class _LogStream:
                 raise CommandFailed(f"invalid time {self._options.since_time}: {error}") from error
         return None
 
-    async def _ask(self, actor: str, question: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, actor: str, question: dict[str, Any]) -> dict[str, Any] | None:
+        """The log from the question's offset; None when the pod being followed is gone with its log."""
         try:
             reply = await self._ctx.request(actor, CONTAINER_LOG, question, timeout_s=LOG_TIMEOUT_S)
         except RequestFailed as failure:
+            if self._options.follow and self._has_begun and failure.code == "NotFound":
+                return None
             raise self._explained(failure) from failure
+        self._has_begun = True
         answer: dict[str, Any] = reply.body
         return answer
 

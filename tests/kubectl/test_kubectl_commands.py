@@ -318,6 +318,16 @@ def test_logs(world):
     assert 'pods "nope" not found' in world.fails("logs", "nope")
 
 
+def test_following_ends_with_the_pod(world):
+    annotations = 'metadata: {annotations: {sim.podchain.dev/logs: "one\\n", sim.podchain.dev/stop-seconds: "4"}, name'
+    world.ok("apply", "-f", "-", text=(POD % ("lf", "lf")).replace("metadata: {name", annotations))
+    world.ok("wait", "--for=condition=Ready", "pod/lf")
+    world.ok("delete", "pod", "lf", "--wait=false")
+    assert world.ok("logs", "lf", "-f") == "one\n"
+    world.cluster.sim.run_for(5)
+    assert 'pods "lf" not found' in world.fails("logs", "lf", "-f")
+
+
 def test_logs_of_a_container_that_never_started(world):
     annotations = 'metadata: {annotations: {sim.podchain.dev/image-pull-error: "no"}, name'
     world.ok(
