@@ -131,4 +131,6 @@ def load_config(directory: ClusterDirectory) -> ClusterConfig:
     """The settings of the cluster's last ``up``. Raises `FileNotFoundError` and `InvalidConfig`."""
     plain = json.loads(config_file(directory).read_text())
     known = {f.name for f in dataclasses.fields(ClusterConfig)}
-    return ClusterConfig(**{name: value for name, value in plain.items() if name in known})
+    settings = {name: value for name, value in plain.items() if name in known}
+    settings["etcd_endpoints"] = tuple(settings.get("etcd_endpoints") or ())
+    return ClusterConfig(**settings)
