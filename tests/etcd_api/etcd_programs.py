@@ -7,10 +7,13 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+#: An etcdctl that a test started is killed after this long.
+RUNS_MAX_S = 30.0
 
 
 def program(name: str) -> Path | None:
@@ -88,8 +91,8 @@ class Server:
         return found.stdout.decode("utf-8", "surrogateescape") + "".join(f"{line}\n" for line in errors)
 
     def start_ctl(self, *arguments: str) -> subprocess.Popen[str]:
-        """An etcdctl that goes on running."""
-        return subprocess.Popen(
+        """An etcdctl that goes on running, but not for ever: reading from one that says nothing must end."""
+        process = subprocess.Popen(
             self._command(arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -97,6 +100,10 @@ class Server:
             env=_environment(),
             text=True,
         )
+        ending = threading.Timer(RUNS_MAX_S, process.kill)
+        ending.daemon = True
+        ending.start()
+        return process
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return [str(program("etcdctl")), "--endpoints", self.endpoint, *self.options, *arguments]

@@ -142,13 +142,16 @@ def watched(server, arguments, lines_wanted, during=()):
     watch = server.start_ctl("watch", *arguments)
     try:
         if during:
-            time.sleep(0.7)  # the watch begins now, as far as anybody can tell
+            time.sleep(2.0)  # the watch has begun, as far as anybody can tell
         for command in during:
             server.ctl(*command)
         lines = []
         deadline_s = time.monotonic() + 10
         while len(lines) < lines_wanted and time.monotonic() < deadline_s:
-            lines.append(watch.stdout.readline())
+            line = watch.stdout.readline()
+            if not line:
+                break
+            lines.append(line)
         return without_ids("".join(lines))
     finally:
         watch.kill()
