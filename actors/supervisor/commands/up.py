@@ -23,6 +23,8 @@ from actors.supervisor.process_id import process_id
 from actors.supervisor.progress import Progress
 
 EXIT_INTERRUPTED: Final = 130
+#: A process older than this when it comes here was something else before, such as a shell that replaced itself by us.
+COMMAND_AGE_MAX_S: Final = 2.0
 
 
 @click.command("up")
@@ -152,8 +154,9 @@ def command_started_s() -> float:
     """When this process was started, in seconds since the epoch."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - process_id(os.getpid()).started / os.sysconf("SC_CLK_TCK")
-        return time.time() - age_s
-    return time.time()
+        if age_s < COMMAND_AGE_MAX_S:
+            return time.time() - age_s
+    return time.time() - time.process_time()
 
 
 class _DetachingProgress(Progress):
