@@ -1,13 +1,13 @@
 """Names of objects: what each kind allows, and names made from ``generateName``.
 
 faults = name_faults(resource, "My Pod")           # in Kubernetes' words; empty when it is fine
-name = generated_name("web-5d4f-", random)         # five random characters appended
+name = generated_name("web-5d4f-", "req-7#0/1")    # five characters appended, the same ones for the same seed
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Final
 
 from actors.apimachinery.label_syntax import check_dns_label, check_dns_subdomain, check_path_segment
@@ -51,7 +51,15 @@ def name_faults(resource: Resource, name: str, *, is_prefix: bool = False) -> tu
     return _CHECKS.get(resource.key, check_dns_subdomain)(name)
 
 
-def generated_name(prefix: str, random: Random) -> str:
-    """A name from ``generateName``: the prefix, shortened to leave room, and five random characters."""
-    suffix = "".join(random.choices(SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
-    return prefix[: GENERATED_LENGTH_MAX - SUFFIX_LENGTH] + suffix
+def generated_name(prefix: str, seed: str) -> str:
+    """A name from ``generateName``: the prefix, shortened to leave room, and five characters that follow from `seed`.
+
+    ``web-`` becomes ``web-x7k2p``. The API server's seed is the operation's id, so that an operation that is delivered
+    twice finds its own object the second time.
+    """
+    number = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest())
+    suffix = []
+    for _ in range(SUFFIX_LENGTH):
+        number, digit = divmod(number, len(SUFFIX_ALPHABET))
+        suffix.append(SUFFIX_ALPHABET[digit])
+    return prefix[: GENERATED_LENGTH_MAX - SUFFIX_LENGTH] + "".join(suffix)

@@ -50,11 +50,6 @@ def condition(pod: Pod, condition_type: str) -> Mapping[str, Any] | None:
     return None
 
 
-def ready_condition(pod: Pod) -> Mapping[str, Any] | None:
-    """The condition ``Ready``."""
-    return condition(pod, "Ready")
-
-
 def is_ready(pod: Pod) -> bool:
     """Whether the condition ``Ready`` is True."""
     found = condition(pod, "Ready")

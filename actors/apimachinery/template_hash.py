@@ -35,16 +35,6 @@ def _number_of(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def safe_suffix(text: str, length: int) -> str:
-    """A name suffix of the safe alphabet, derived from a text; at most 12 characters carry information."""
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, len(SAFE_ALPHABET))
-        digits.append(SAFE_ALPHABET[digit])
-    return "".join(digits)
-
-
 def pod_template_hash(template: Template, collision_count: int | None = None) -> str:
     """The template's hash; `collision_count` makes it another one after a collision (``ComputeHash``)."""
     text = json.dumps(_canonical(_without_hash(template)), sort_keys=True, separators=(",", ":"))

@@ -19,11 +19,6 @@ from broker.message import Request
 OBJECT_BYTES_MAX: Final = 1_572_864
 DEPTH_MAX: Final = 100
 
-#: The alphabet of generated names: no vowels, so that no words come out, and nothing easily mistaken for another.
-_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-SUFFIX_LENGTH: Final = 5
-_GENERATED_BASE_MAX: Final = 63 - SUFFIX_LENGTH
-
 
 @dataclass(slots=True)
 class Call:
@@ -66,16 +61,6 @@ def derived_uid(operation_id: str, identity: str) -> str:
     digest = hashlib.blake2b(f"{operation_id}\n{identity}".encode(), digest_size=16).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
-
-
-def generated_name(base: str, operation_id: str, attempt: int) -> str:
-    """``web-`` becomes ``web-x7k2p``; the same each time the operation is delivered."""
-    number = int.from_bytes(hashlib.blake2b(f"{operation_id}/{attempt}".encode(), digest_size=8).digest())
-    suffix = []
-    for _ in range(SUFFIX_LENGTH):
-        number, digit = divmod(number, len(_SUFFIX_ALPHABET))
-        suffix.append(_SUFFIX_ALPHABET[digit])
-    return base[:_GENERATED_BASE_MAX] + "".join(suffix)
 
 
 def check_size(blob: bytes) -> None:

@@ -12,12 +12,13 @@ from typing import Final
 
 from actors.apimachinery.defaults import admit, apply_defaults
 from actors.apimachinery.meta import format_time
+from actors.apimachinery.names import generated_name
 from actors.apimachinery.operation import Object, encode_object
 from actors.apimachinery.status import ApiError, already_exists, bad_request, invalid
 from actors.apimachinery.strategy import prepare_for_create, validate_create
 from actors.apimachinery.validator import decode
 from actors.apiserver.admission import admit_pod_priority, allocate_cluster_ip
-from actors.apiserver.call import Call, check_size, derived_uid, generated_name, object_body
+from actors.apiserver.call import Call, check_size, derived_uid, object_body
 from actors.apiserver.entry import Entry
 from actors.apiserver.namespaces import check_namespace, complete_namespace, namespace_target
 from actors.apiserver.storage_key import collection_of, path_of
@@ -59,7 +60,7 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     generate_name = ""
     if not prepare and metadata.get("generateName"):
         generate_name = metadata["generateName"]
-        prepare = metadata["name"] = generated_name(generate_name, call.id, attempt)
+        prepare = metadata["name"] = generated_name(generate_name, f"{call.id}/{attempt}")
     metadata["uid"] = derived_uid(call.id, f"{resource.key}\n{call.namespace}\n{generate_name or prepare}")
     metadata["creationTimestamp"] = format_time(call.now_s)
     apply_defaults(resource, obj)

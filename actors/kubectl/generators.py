@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from actors.apimachinery.label_syntax import check_config_key
+from actors.apimachinery.names import generated_name
 from actors.apimachinery.operation import Object
 from actors.kubectl.failure import CommandFailed
-
-_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def container_name(image: str) -> str:
@@ -23,8 +21,7 @@ def container_name(image: str) -> str:
     cleaned = name.replace("_", "-").replace(".", "-")
     if cleaned == name:
         return name
-    digest = hashlib.sha256(image.encode()).digest()
-    return f"{cleaned}-" + "".join(_SUFFIX_ALPHABET[byte % len(_SUFFIX_ALPHABET)] for byte in digest[:5])
+    return generated_name(f"{cleaned}-", image)
 
 
 def new_deployment(

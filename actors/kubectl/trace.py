@@ -32,8 +32,8 @@ SHOWN_FIRST: Final = 4
 TRACE_TIMEOUT_S: Final = 10.0
 
 
-def render(steps: Sequence[dict[str, Any]], *, everything: bool) -> list[str]:
-    """The lines that tell the chain."""
+def render(steps: Sequence[dict[str, Any]], missing: Sequence[int], *, everything: bool) -> list[str]:
+    """The lines that tell the chain; `missing` are the steps without a message."""
     widths = [max((len(str(step[name])) for step in steps), default=0) for name in ("actor", "message", "object")]
     lines: list[str] = []
     for number in sorted({step["step"] for step in steps}):
@@ -44,7 +44,7 @@ def render(steps: Sequence[dict[str, Any]], *, everything: bool) -> list[str]:
             if len(shown) < len(mine) and i == SHOWN_FIRST:
                 lines.append(f"    ... {len(mine) - len(shown)} more ...")
             lines.append(_line(step, widths))
-    lines.extend(_closing(steps))
+    lines.extend(_closing(steps, missing))
     return lines
 
 
@@ -56,15 +56,13 @@ def _line(step: dict[str, Any], widths: Sequence[int]) -> str:
     ).rstrip()
 
 
-def _closing(steps: Sequence[dict[str, Any]]) -> list[str]:
+def _closing(steps: Sequence[dict[str, Any]], missing: Sequence[int]) -> list[str]:
     total_s = max(step["since_start_s"] for step in steps)
     pods = len({step["object"] for step in steps if step["step"] == 10})
-    present = {step["step"] for step in steps}
     lines = [
         "",
         f"{len(steps)} messages in {_ms(total_s)}; {pods} pod{'' if pods == 1 else 's'} reported their status.",
     ]
-    missing = [number for number in range(1, max(present)) if number not in present]
     if missing:
         numbers = ", ".join(map(str, missing))
         lines.append(f"No message of step {numbers}: this object needs none, or the tracer has forgotten it.")
@@ -96,7 +94,7 @@ async def _trace(kubectl: Kubectl, target: str, output: str, everything: bool) -
         document = {"object": target, "namespace": namespace, "steps": answer["steps"]}
         kubectl.print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
-    for line in render(answer["steps"], everything=everything):
+    for line in render(answer["steps"], answer["missing"], everything=everything):
         kubectl.print(line)
 
 

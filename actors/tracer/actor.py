@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
-from actors.tracer.chain import Trace, steps_of
+from actors.tracer.chain import Trace, missing_steps, steps_of
 from actors.tracer.record import TOPIC, hops
 from broker.context import Context
 from broker.message import Publication, Request, unpack
@@ -32,7 +32,10 @@ class Tracer:
             self._bytes -= len(self._publications.popleft())
 
     def answer(self, request: Request) -> None:
-        """``{"resource", "namespace", "name"}`` → ``{"steps": [...], "roots": N}``; fails with NotFound."""
+        """``{"resource", "namespace", "name"}`` → ``{"steps": [...], "missing": [...], "roots": N}``.
+
+        Fails with NotFound.
+        """
         question: dict[str, Any] = request.body
         trace = Trace(hop for raw in self._publications for hop in hops(unpack(raw)))
         wanted = (question["resource"], question.get("namespace", ""), question["name"])
@@ -43,7 +46,8 @@ class Tracer:
             request.fail("NotFound", "nothing is remembered of that object")
             return
         steps = steps_of(trace, roots[-1])
-        request.reply({"steps": [step.plain() for step in steps], "roots": len(roots)})
+        plain = [step.plain() for step in steps]
+        request.reply({"steps": plain, "missing": missing_steps(steps), "roots": len(roots)})
 
 
 async def run(ctx: Context) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.apimachinery.defaults import admit, apply_defaults
-from actors.apimachinery.names import generated_name, name_faults
+from actors.apimachinery.names import SUFFIX_ALPHABET, generated_name, name_faults
 from actors.apimachinery.resources import RESOURCES, new_resource, resource_of
 from actors.apimachinery.strategy import (
     is_unchanged,
@@ -481,11 +480,18 @@ def test_custom_resources_count_generations():
 @settings(max_examples=100)
 @given(st.from_regex(r"[a-z]([-a-z0-9]{0,70}-)?", fullmatch=True), st.integers(0, 5))
 def test_generated_names_of_good_prefixes_are_good(prefix, seed):
-    name = generated_name(prefix, Random(seed))
+    name = generated_name(prefix, str(seed))
     assert name_faults(PODS, prefix, is_prefix=True) == ()
     assert name_faults(PODS, name) == ()
     assert name.startswith(prefix[:58])
     assert len(name) == min(len(prefix), 58) + 5
+
+
+def test_a_generated_name_is_the_same_for_the_same_seed_in_every_process():
+    assert generated_name("web-", "x") == "web-tg2l6"
+    names = {generated_name("web-", str(n)) for n in range(1000)}
+    assert len(names) == 1000
+    assert set("".join(name.removeprefix("web-") for name in names)) == set(SUFFIX_ALPHABET)
 
 
 @settings(max_examples=60)

@@ -11,25 +11,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actors.apimachinery.meta import Key, new_controller_reference, uid_of
+from actors.apimachinery.names import generated_name
 from actors.apimachinery.operation import Object, Operation
-from actors.apimachinery.template_hash import safe_suffix
 
 PODS: Final = "v1/pods"
-SUFFIX_LENGTH: Final = 5
-#: Longest prefix of a generated name: 63 less the suffix (``names.SimpleNameGenerator``).
-PREFIX_LENGTH_MAX: Final = 58
 
 
 def pod_names(replicaset: Object, count: int, is_taken: Callable[[Key], bool]) -> list[str]:
     """Names for `count` new pods, none of them known to be taken."""
     metadata = replicaset["metadata"]
     namespace = metadata.get("namespace", "")
-    prefix = f"{metadata['name']}-"[:PREFIX_LENGTH_MAX]
+    prefix = f"{metadata['name']}-"
     seed = f"{uid_of(replicaset)}/{metadata.get('resourceVersion', '')}/"
     names: dict[str, None] = {}
     slot = 0
     while len(names) < count:
-        name = prefix + safe_suffix(seed + str(slot), SUFFIX_LENGTH)
+        name = generated_name(prefix, seed + str(slot))
         slot += 1
         if not is_taken(Key(namespace, name)):
             names[name] = None
