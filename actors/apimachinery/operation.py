@@ -49,6 +49,7 @@ class Operation:
     - patch: ``patchType``: ``json``, ``merge``, ``strategic`` (``apply`` is server-side apply)
     - delete, deletecollection: ``propagationPolicy`` (``Background``, ``Foreground``, ``Orphan``),
       ``gracePeriodSeconds``, ``preconditions`` (``{"uid": ..., "resourceVersion": ...}``), ``dryRun``
+    - any: ``user``: for whom it is asked (`actors.apimachinery.user`); only who may act for others can say so
     - any write: ``fence`` ``{"namespace": ..., "name": ..., "uid": ...}``: refused (409) unless the
       ``coordination.k8s.io`` Lease of that name still has this uid when the write is committed, checked atomically
     """

@@ -20,6 +20,8 @@ from typing import Any, Final
 
 from actors.apimachinery.operation import OPERATE, WATCH, operations_from_wire
 from actors.apimachinery.resources import RESOURCES
+from actors.apimachinery.status import ApiError
+from actors.apiserver.access import Access
 from actors.apiserver.batch import OPERATIONS_MAX, Batch
 from actors.apiserver.bootstrap import create_missing
 from actors.apiserver.call import Call
@@ -58,6 +60,7 @@ class ApiServer:
             RESOURCES, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower, store)
         )
         self.registry.on_commit = self._on_commit
+        self.access = Access()
         self._trace: list[list[Any]] = []
 
     async def start(self) -> None:
@@ -65,7 +68,7 @@ class ApiServer:
         await self.follower.start()
         await create_missing(self._ctx, self.registry)
         self._ctx.serve(OPERATE, self._on_operate)
-        self._ctx.serve(WATCH, lambda request: self.watching.on_watch(request, self.follower))
+        self._ctx.serve(WATCH, self._on_watch)
         self.watching.say_hello()
 
     def _on_operate(self, request: Request) -> None:
@@ -77,7 +80,15 @@ class ApiServer:
         if len(operations) > OPERATIONS_MAX:
             request.fail("BadRequest", f"a batch has {OPERATIONS_MAX} operations at most")
             return
-        Batch(request, operations, self.registry, self._ctx.wall_s()).start()
+        Batch(request, operations, self.registry, self.access, self._ctx.wall_s()).start()
+
+    def _on_watch(self, request: Request) -> None:
+        try:
+            self.access.check_watch(request)
+        except ApiError as error:
+            request.fail(error.reason, error.message)
+            return
+        self.watching.on_watch(request, self.follower)
 
     def _on_commit(self, call: Call, revision: int, path: str) -> None:
         """Note a committed write for `trace`."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from actors.apimachinery.operation import Operation, operation_id
 from actors.apimachinery.status import ApiError, internal_error
+from actors.apiserver.access import Access
 from actors.apiserver.call import Call
 from actors.apiserver.registry import Registry
 from actors.apiserver.write import Outcome
@@ -32,11 +33,13 @@ class Batch:
         request: Request,
         operations: Sequence[Operation],
         registry: Registry,
+        access: Access,
         now_s: float,
     ) -> None:
         self._request = request
         self._operations = operations
         self._registry = registry
+        self._access = access
         self._now_s = now_s
         self._outcomes: list[Outcome | None] = [None] * len(operations)
         self._left = len(operations)
@@ -55,7 +58,9 @@ class Batch:
         for index, operation in enumerate(self._operations):
             own_id = operation_id(self._request.id, index)
             try:
-                call = self._registry.resolve(operation, own_id, self._now_s, self._request)
+                user = self._access.user_of(self._request.sender, operation.options)
+                call = self._registry.resolve(operation, own_id, self._now_s, self._request, user)
+                self._access.check(call)
             except ApiError as error:
                 self._finish(index, Outcome.of_error(error))
                 continue

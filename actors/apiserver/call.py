@@ -11,6 +11,7 @@ import orjson
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import ApiError, bad_request, not_found, status_failure
+from actors.apimachinery.user import APISERVER_USER, User
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.write import Target
 from broker.message import Request
@@ -30,6 +31,8 @@ class Call:
     now_s: float
     request: Request | None = None
     """The message it came with; None for the server's own."""
+    user: User = APISERVER_USER
+    """For whom it is done."""
 
     @property
     def namespace(self) -> str:

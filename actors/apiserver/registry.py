@@ -17,6 +17,7 @@ from actors.apimachinery.status import (
     not_found,
     status_failure,
 )
+from actors.apimachinery.user import APISERVER_USER, User
 from actors.apiserver.binding import plan_binding, read_binding
 from actors.apiserver.call import Call, object_body
 from actors.apiserver.create import NewObject, may_try_another_name, new_object, plan_create, targets_of
@@ -54,7 +55,14 @@ class Registry:
         self._promised_ips: dict[str, str] = {}
         self.on_commit: Committed = _tell_nobody
 
-    def resolve(self, operation: Operation, operation_id: str, now_s: float, request: Request | None = None) -> Call:
+    def resolve(
+        self,
+        operation: Operation,
+        operation_id: str,
+        now_s: float,
+        request: Request | None = None,
+        user: User = APISERVER_USER,
+    ) -> Call:
         """Look the resource up. Raises `ApiError` (404, 405)."""
         resource = self._resources.get(operation.resource)
         if resource is None:
@@ -64,7 +72,7 @@ class Registry:
             raise ApiError(status_failure(404, "NotFound", "the server could not find the requested resource"))
         if not subresource and operation.verb not in resource.verbs:
             raise method_not_supported(resource.plural, resource.group, operation.verb)
-        return Call(operation, operation_id, resource, now_s, request)
+        return Call(operation, operation_id, resource, now_s, request, user)
 
     def knows(self, resource: str, key: Key) -> bool:
         """Whether an object is known to exist."""

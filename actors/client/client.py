@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.apimachinery.operation import (
@@ -16,6 +16,7 @@ from actors.apimachinery.operation import (
 )
 from actors.apimachinery.status import ApiError
 from actors.apimachinery.stream import HELLO_TOPIC
+from actors.apimachinery.user import USER, User
 from broker.context import REQUEST_TIMEOUT_S, Context
 from broker.message import Publication
 
@@ -33,10 +34,16 @@ class ObjectList:
 class Client:
     """Kubernetes' verbs. Every call raises `ApiError` when refused and `RequestTimeout` when nobody answered."""
 
-    def __init__(self, ctx: Context, target: str = "apiserver") -> None:
+    def __init__(self, ctx: Context, target: str = "apiserver", user: User | None = None) -> None:
         self.ctx = ctx
         self.target = target
+        self.user = user
+        """For whom it asks, when that is not the actor itself; only who may act for others can say so."""
         self._on_server_start: list[Callable[[], None]] = []
+
+    def acting_for(self, user: User) -> Client:
+        """The same, asking for a user."""
+        return Client(self.ctx, self.target, user)
 
     def on_server_start(self, callback: Callable[[], None]) -> None:
         """Call back whenever the API server says that it has (re)started."""
@@ -53,6 +60,9 @@ class Client:
         """Carry out operations in order, in one message. Failures are in the results, not raised."""
         if not operations:
             return []
+        if self.user is not None:
+            stated = self.user.wire()
+            operations = [replace(op, options={**op.options, USER: stated}) for op in operations]
         body, blobs = operations_to_wire(operations, self.ctx.cause)
         reply = await self.ctx.request(self.target, OPERATE, body, blobs, timeout_s=timeout_s)
         return results_from_wire(reply.body, reply.blobs)

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, status_failure
+from actors.apimachinery.user import ADMIN, AUTHENTICATED, User
 
 #: Open to everybody, as the role ``system:public-info-viewer`` has it.
 PUBLIC_PATHS: Final = frozenset({"/healthz", "/livez", "/readyz", "/version"})
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """An identity (``user.Info`` of Kubernetes)."""
-
-    name: str
-    groups: tuple[str, ...]
-
-
-ADMIN: Final = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 
 
 def unauthorized() -> ApiError:
@@ -41,7 +30,7 @@ def user_of(certificate: Mapping[str, Any] | None, authorization: str, token: st
         names = [value for key, value in subject if key == "commonName"]
         groups = tuple(value for key, value in subject if key == "organizationName")
         if names:
-            return User(names[0], (*groups, "system:authenticated"))
+            return User(names[0], (*groups, AUTHENTICATED))
     if not authorization:
         return None
     scheme, _, given = authorization.partition(" ")
@@ -54,7 +43,7 @@ def review_answer(kind: str, body: Object, user: User, now_s: float) -> Object |
     """The answer to a review about oneself; None for kinds that are not answered here."""
     metadata: Object = {**(body.get("metadata") or {}), "creationTimestamp": format_time(now_s)}
     if kind == "SelfSubjectReview":
-        info = {"username": user.name, "groups": list(user.groups)}
+        info = user.info()
         return {
             "kind": kind,
             "apiVersion": "authentication.k8s.io/v1",
@@ -62,7 +51,7 @@ def review_answer(kind: str, body: Object, user: User, now_s: float) -> Object |
             "status": {"userInfo": info},
         }
     if kind == "SelfSubjectAccessReview":
-        allowed = "system:masters" in user.groups
+        allowed = user.is_master
         return {
             "kind": kind,
             "apiVersion": "authorization.k8s.io/v1",

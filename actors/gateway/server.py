@@ -13,10 +13,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.apimachinery.operation import Object, Operation, Result
 from actors.apimachinery.status import ApiError, internal_error, status_failure
+from actors.apimachinery.user import User
 from actors.client.client import Client
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import JSON, answer_form, parse_accept
-from actors.gateway.access import PUBLIC_PATHS, User, review_answer, unauthorized, user_of
+from actors.gateway.access import PUBLIC_PATHS, review_answer, unauthorized, user_of
 from actors.gateway.body import decoded_body
 from actors.gateway.container_log import log_chunks, log_question
 from actors.gateway.request_path import RequestPath, parse_path
@@ -126,11 +127,12 @@ class GatewayServer:
     # Resources
 
     async def _resource(self, request: web.Request, path: RequestPath, user: User) -> web.StreamResponse:
+        client = self._client.acting_for(user)
         if path.subresource == "log" and request.method == "GET":
-            return await self._log(request, path)
+            return await self._log(request, path, client)
         form = answer_form(request.headers.get("Accept", ""))
         if is_watch(request.method, path, request.query):
-            return await self._watch(request, path)
+            return await self._watch(request, path, client)
         content = await _body(request)
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and path.resource.kind in REVIEWS and not path.name:
@@ -139,7 +141,7 @@ class GatewayServer:
             )
             return _json(review, status=201)
         operation = operation_of(request.method, path, request.query, content, content_type)
-        result = await self._client.call(operation)
+        result = await client.call(operation)
         include = request.query.get("includeObject") or "Metadata"
         answer = self._answer(operation, path, result, form, include)
         return _json(answer, status=result.code, warnings=result.extra.get("warnings") or ())
@@ -167,15 +169,15 @@ class GatewayServer:
             return obj
         return transformed_object(resource, obj, form, now_s, include)
 
-    async def _watch(self, request: web.Request, path: RequestPath) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, path: RequestPath, client: Client) -> web.StreamResponse:
         form = answer_form(request.headers.get("Accept", ""))
         question = watch_question(path, request.query, form)
-        watch = Watch(self._ctx, self._client, self._hub, question)
+        watch = Watch(self._ctx, client, self._hub, question)
         return await _stream(request, watch.lines(), "application/json", send_headers_first=True)
 
-    async def _log(self, request: web.Request, path: RequestPath) -> web.StreamResponse:
+    async def _log(self, request: web.Request, path: RequestPath, client: Client) -> web.StreamResponse:
         query = request.query
-        actor, question = await log_question(self._ctx, self._client, path, query)
+        actor, question = await log_question(self._ctx, client, path, query)
         limit = whole_number(query, "limitBytes") or 0
         follow = is_true(query.get("follow"))
         chunks = log_chunks(self._ctx, actor, question, follow=follow, limit_bytes=limit)

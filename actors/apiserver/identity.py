@@ -1,0 +1,77 @@
+"""Which user an actor is, by its name: a fixed table, as a real cluster's components have certificates and tokens.
+
+Whoever can open the cluster's sockets is this machine's user and could take any name, so this keeps out mistakes, not
+attackers: a controller that tries what it has no right to is refused as in a real cluster. Names that are not in the
+table are tools of the administrator (the command line, tests, the supervisor's readiness check).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from actors.apimachinery.status import ApiError, bad_request, status_failure
+from actors.apimachinery.user import ADMIN, AUTHENTICATED, USER, User, node_user, service_account_user
+
+KUBE_SYSTEM: Final = "kube-system"
+KUBELET_PREFIX: Final = "kubelet-"
+
+#: Actors that serve others and state for whom they ask.
+GATEWAY: Final = "gateway"
+GATEWAY_USER: Final = User("system:podchain:gateway", (AUTHENTICATED,))
+
+#: Actors that are users of their own.
+COMPONENTS: Final = {
+    GATEWAY: GATEWAY_USER,
+    "scheduler": User("system:kube-scheduler", (AUTHENTICATED,)),
+    "tracer": User("system:podchain:tracer", (AUTHENTICATED,)),
+    "hollow-nodes": User("system:podchain:hollow-nodes", (AUTHENTICATED,)),
+}
+
+#: Actors to the service accounts, of ``kube-system``, that Kubernetes' controllers have.
+CONTROLLERS: Final = {
+    "deployment-controller": "deployment-controller",
+    "replicaset-controller": "replicaset-controller",
+    "garbage-collector": "generic-garbage-collector",
+    "namespace-controller": "namespace-controller",
+    "node-lifecycle-controller": "node-controller",
+}
+
+
+def identity_of(sender: str) -> User:
+    """The user that an actor of that name is."""
+    component = COMPONENTS.get(sender)
+    if component is not None:
+        return component
+    account = CONTROLLERS.get(sender)
+    if account is not None:
+        return service_account_user(KUBE_SYSTEM, account)
+    if sender.startswith(KUBELET_PREFIX):
+        return node_user(sender[len(KUBELET_PREFIX) :])
+    if sender.startswith(GATEWAY + "-"):
+        return GATEWAY_USER
+    return ADMIN
+
+
+class Identities:
+    """Identities of the senders of messages."""
+
+    def __init__(self) -> None:
+        self._by_sender: dict[str, User] = {}
+
+    def user_of(self, sender: str, options: Any) -> User:
+        """For whom a sender asks: itself, or whom it states if it may. Raises `ApiError` (400, 403)."""
+        own = self._by_sender.get(sender)
+        if own is None:
+            own = identity_of(sender)
+            if own is not ADMIN:  # of those there is no end
+                self._by_sender[sender] = own
+        stated = options.get(USER)
+        if stated is None:
+            return own
+        if own is not GATEWAY_USER and not own.is_master:
+            message = f'User "{own.name}" cannot act for other users'
+            raise ApiError(status_failure(403, "Forbidden", f"forbidden: {message}"))
+        try:
+            return User.from_wire(stated)
+        except ValueError as error:
+            raise bad_request(str(error)) from None

@@ -1,0 +1,39 @@
+"""For whom an operation is done: by its sender's name, or whom a frontend states."""
+
+import pytest
+
+from actors.apimachinery.operation import Operation
+from actors.apimachinery.user import ADMIN, User, node_user, service_account_user
+from actors.apiserver.identity import GATEWAY_USER, Identities, identity_of
+
+
+def test_actors_are_who_their_names_say():
+    assert identity_of("scheduler").name == "system:kube-scheduler"
+    assert identity_of("kubelet-node-1") == node_user("node-1")
+    assert identity_of("deployment-controller") == service_account_user("kube-system", "deployment-controller")
+    assert identity_of("gateway") == identity_of("gateway-2") == GATEWAY_USER
+    assert identity_of("cli-17") == ADMIN
+
+
+def test_only_the_gateway_and_administrators_ask_for_others():
+    someone = User("jane", ("devs",), "uid-1", (("scopes", ("a", "b")),))
+    stated = {"user": someone.wire()}
+    identities = Identities()
+    assert identities.user_of("gateway", stated) == someone
+    assert identities.user_of("cli-1", stated) == someone
+    for sender in ("scheduler", "kubelet-node-1", "deployment-controller"):
+        with pytest.raises(Exception, match="cannot act for other users"):
+            identities.user_of(sender, stated)
+
+
+@pytest.mark.parametrize("stated", [1, [], ["", [], "", []], ["a", [1], "", []], ["a", [], "", [["k", [2]]]], {}])
+def test_a_user_that_is_not_one_is_refused(cluster, stated):
+    refused = cluster.refused("create", "v1/configmaps", "default", "x", options={"user": stated})
+    assert refused.code == 400
+    assert not cluster.exists("v1/configmaps", "x")
+
+
+def test_an_operation_is_done_for_the_stated_user(cluster):
+    client = cluster.client.acting_for(User("root", ("system:masters",)))
+    (result,) = cluster.run(client.batch([Operation("list", "v1/namespaces")]))
+    assert result.ok
