@@ -284,13 +284,15 @@ class StoreActor:
 
     def _status(self, _: Any) -> tuple[Any, list[bytes]]:
         mvcc = self._mvcc
+        sizes = self._log.sizes()
         return {
             "revision": mvcc.revision,
             "compacted": max(mvcc.compacted_revision, 0),
             "keys": len(mvcc),
             "bytes": mvcc.live_bytes,
             "history_bytes": mvcc.history_bytes,
-            "log_bytes": self._log.size_bytes(),
+            "log_bytes": sizes.allocated,
+            "log_bytes_in_use": sizes.in_use,
             "leases": len(mvcc.lessor),
             "incarnation": self._ctx.incarnation,
         }, []

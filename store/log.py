@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
@@ -16,6 +17,10 @@ from store.lease import LeaseRecord
 
 class LogError(Exception):
     """The log cannot be opened or written; the store stops rather than acknowledge what isn't kept."""
+
+
+class LogFull(LogError):
+    """There is no room: nothing of the call was kept, what was kept before still is, and the log can go on."""
 
 
 class LogCorrupt(LogError):
@@ -30,6 +35,21 @@ class LogContent:
     """In order of position. At and before the compacted revision only what was still needed."""
     leases: list[LeaseRecord] = field(default_factory=list)
     compacted_revision: int = -1
+    nospace: bool = False
+    """Whether the NOSPACE alarm is raised."""
+
+    @property
+    def revision(self) -> int:
+        """Of the last change, or the compacted one when that is later; 1 when there is neither."""
+        return max(self.changes[-1].mod_revision if self.changes else 1, self.compacted_revision)
+
+
+class LogSizes(NamedTuple):
+    """What a log takes up, in bytes."""
+
+    allocated: int
+    """With the free pages; what etcd calls the database's size and holds against its quota."""
+    in_use: int
 
 
 class Log(ABC):
@@ -43,16 +63,32 @@ class Log(ABC):
     def append(self, changes: Sequence[KeyValue], leases: Sequence[LeaseRecord]) -> None:
         """Keep changes (later than all before) and leases, all or none; on return they are durable.
 
-        After a `LogError` it is not known whether they are: the caller must stop and load again.
+        Raises `LogFull`. After another `LogError` it is not known whether they are: the caller must stop and load
+        again.
         """
 
     @abstractmethod
     def compact(self, revision: int, obsolete: Sequence[int]) -> None:
-        """Remember the compacted revision, durably, and forget the changes at these positions (soon, not durably)."""
+        """Remember the compacted revision, durably, and forget the changes at these positions (soon, not durably).
+
+        Raises as `append` does.
+        """
 
     @abstractmethod
-    def size_bytes(self) -> int:
+    def set_nospace(self, raised: bool) -> None:
+        """Remember whether the NOSPACE alarm is raised, durably. Raises as `append` does."""
+
+    @abstractmethod
+    def sizes(self) -> LogSizes:
         """What it takes up."""
+
+    def defragment(self, pages_max: int) -> bool:
+        """Give so many free pages back to the disk; answers whether there are more. Raises as `append` does."""
+        return False
+
+    def refill_reserve(self) -> bool:
+        """Take back the space that was kept for a full disk; answers whether there is any now."""
+        return True
 
     @abstractmethod
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
-from store.log import Log, LogContent, LogError, check_continuity
+from store.log import Log, LogContent, LogError, LogFull, LogSizes, check_continuity
 
 CrashPoint = Literal["before commit", "after commit"]
 
@@ -17,15 +17,21 @@ class MemoryLog(Log):
 
     def __init__(self) -> None:
         self._changes: dict[int, KeyValue] = {}
+        self._size_bytes = 0
         self._leases: dict[int, LeaseRecord] = {}
         self._compacted_revision = -1
         self.crash_next: CrashPoint | None = None
         """Where the next append raises `LogError`: what a crash at that instant leaves behind."""
         self.commits = 0
+        self.capacity_bytes: int | None = None
+        """The disk's size; what doesn't fit raises `LogFull`."""
+        self._nospace = False
 
     def load(self) -> LogContent:
         """Everything kept."""
-        content = LogContent(list(self._changes.values()), list(self._leases.values()), self._compacted_revision)
+        content = LogContent(
+            list(self._changes.values()), list(self._leases.values()), self._compacted_revision, self._nospace
+        )
         check_continuity(content)
         return content
 
@@ -34,8 +40,13 @@ class MemoryLog(Log):
         crash, self.crash_next = self.crash_next, None
         if crash == "before commit":
             raise LogError("crash before the commit")
+        if self.capacity_bytes is not None:
+            added = sum(len(kv.key) + len(kv.value) for kv in changes)
+            if added and self.sizes().allocated + added > self.capacity_bytes:
+                raise LogFull("the disk is full")
         for kv in changes:
             self._changes[kv.position] = kv
+            self._size_bytes += len(kv.key) + len(kv.value)
         for lease in leases:
             self._leases.pop(lease.id, None)
             if lease.ttl_s:
@@ -48,11 +59,17 @@ class MemoryLog(Log):
         """Forget what is obsolete."""
         self._compacted_revision = revision
         for position in obsolete:
-            self._changes.pop(position, None)
+            gone = self._changes.pop(position, None)
+            if gone is not None:
+                self._size_bytes -= len(gone.key) + len(gone.value)
 
-    def size_bytes(self) -> int:
+    def set_nospace(self, raised: bool) -> None:
+        """Remember it."""
+        self._nospace = raised
+
+    def sizes(self) -> LogSizes:
         """Keys and values."""
-        return sum(len(kv.key) + len(kv.value) for kv in self._changes.values())
+        return LogSizes(self._size_bytes, self._size_bytes)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -1,12 +1,13 @@
 """The log in one SQLite file: write-ahead log, full sync, one SQLite transaction a group commit.
 
-    change      position (revision << 24 | sub-revision), record (MessagePack), checksum (CRC-32 of both)
-    lease       id, ttl_s
-    property    name, value: "format" and "compacted"
+    FILE            the database; its tables are in `store.sqlite_format`
+    FILE-wal        SQLite's write-ahead log
+    FILE-mark       how far the log was acknowledged (`store.high_water`)
+    FILE-reserve    space for the day the disk is full (`store.reserve`)
 
-The positions grow, so appending touches the last page only. Every row carries a checksum and revisions have no gaps,
-so damage that SQLite itself doesn't notice is noticed at `load`. The file is locked for as long as it is open: a
-second store on the same file is refused.
+The positions grow, so appending touches the last page only. Every row carries a checksum, revisions have no gaps and
+the end is marked, so damage that SQLite itself doesn't notice is noticed at `load`. The file is locked for as long as
+it is open: a second store on the same file is refused.
 """
 
 from __future__ import annotations
@@ -17,155 +18,202 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from zlib import crc32
 
-import msgpack
-
-from store.key_value import SUB_REVISION_BITS, KeyValue
+from store.high_water import HighWater, Mark
+from store.key_value import KeyValue
 from store.lease import LeaseRecord
-from store.log import Log, LogContent, LogCorrupt, LogError, check_continuity
+from store.log import Log, LogContent, LogCorrupt, LogError, LogFull, LogSizes, check_continuity
+from store.reserve import Reserve
+from store.sqlite_format import UnknownFormat, change_row, lease_row, prepare, property_row, read_content
 
-FORMAT: Final = 1
 #: How long to wait for another process (the killed predecessor) to let go of the file.
 LOCK_TIMEOUT_S: Final = 5.0
 #: Pages of the write-ahead log that are copied back into the file at once (16 MB).
 CHECKPOINT_PAGES: Final = 4000
+PAGE_BYTES: Final = 4096
+#: The write-ahead log is cut to this size when it starts again: a large commit doesn't leave a large file.
+WAL_BYTES_MAX: Final = 2 * CHECKPOINT_PAGES * PAGE_BYTES
+#: As much as the write-ahead log may bring into the file, and some: then a checkpoint succeeds on a full disk.
+RESERVE_BYTES: Final = (CHECKPOINT_PAGES + 1000) * PAGE_BYTES
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS change (position INTEGER PRIMARY KEY, record BLOB NOT NULL, checksum INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS lease (id INTEGER PRIMARY KEY, ttl_s INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS property (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
-_SUB_REVISION_MASK: Final = (1 << SUB_REVISION_BITS) - 1
-#: SQLite's primary result codes for a file that isn't what it should be: SQLITE_CORRUPT and SQLITE_NOTADB.
+#: SQLite's primary result codes: SQLITE_FULL, and SQLITE_CORRUPT and SQLITE_NOTADB for a file that isn't what it
+#: should be.
+_FULL_CODE: Final = 13
 _DAMAGE_CODES: Final = (11, 26)
-
-Row = tuple[int, bytes, int]
+_INCREMENTAL: Final = 2
 
 
 class SqliteLog(Log):
     """A log in the file at `path`, created (readable by its owner alone) when it isn't there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._packer = msgpack.Packer(use_bin_type=True)
+        self._reserve = Reserve(self._beside("reserve"), reserve_bytes)
+        self._high_water: HighWater | None = None
+        self._end = Mark(1, 0)
 
     def load(self) -> LogContent:
         """Open the file and read everything; see `Log.load`."""
-        with self._errors("open"):
-            database = self._open()
-            self._check_format(database)
-            (damage,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            if damage != "ok":
-                raise LogCorrupt(f"{self._path}: {damage}")
-            compacted = database.execute("SELECT value FROM property WHERE name = 'compacted'").fetchone()
-            content = LogContent(
-                [self._read(row) for row in database.execute("SELECT * FROM change ORDER BY position")],
-                [LeaseRecord(*row) for row in database.execute("SELECT id, ttl_s FROM lease ORDER BY id")],
-                compacted[0] if compacted else -1,
-            )
+        if self._connection is not None:
+            raise LogError(f"{self._path} is open already")
         try:
-            check_continuity(content)
-        except LogCorrupt as error:
-            raise LogCorrupt(f"{self._path}: {error}") from error
+            with self._errors("open"):
+                return self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> LogContent:
+        database = self._open()
+        (damage,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if damage != "ok":
+            raise LogCorrupt(damage)
+        prepare(database)
+        self._sync_directory()
+        content, sequence = read_content(database)
+        check_continuity(content)
+        self._end = Mark(content.revision, sequence)
+        self._high_water = HighWater(self._beside("mark"))
+        self._high_water.check(self._end)
+        self._high_water.write(self._end)
+        self._reserve.fill()
         return content
 
     def append(self, changes: Sequence[KeyValue], leases: Sequence[LeaseRecord]) -> None:
         """One SQLite transaction and one sync for all of them."""
-        rows = [self._row(kv) for kv in changes]
-        with self._transaction() as database:
+        rows = [change_row(kv) for kv in changes]
+        revision = changes[-1].mod_revision if changes else self._end.revision
+        sequence = self._end.sequence + 1 if leases else self._end.sequence
+        with self._transaction(Mark(revision, sequence)) as database:
             if rows:
                 database.executemany("INSERT INTO change VALUES (?, ?, ?)", rows)
             for lease in leases:
                 if lease.ttl_s:
-                    database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?)", lease)
+                    database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?)", lease_row(lease))
                 else:
                     database.execute("DELETE FROM lease WHERE id = ?", (lease.id,))
 
     def compact(self, revision: int, obsolete: Sequence[int]) -> None:
-        """One SQLite transaction; freed pages are used again, the file doesn't shrink."""
-        with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO property VALUES ('compacted', ?)", (revision,))
+        """One SQLite transaction; freed pages are used again, or given back by `defragment`."""
+        end = Mark(max(self._end.revision, revision), self._end.sequence + 1)
+        with self._transaction(end) as database:
+            self._set(database, "compacted", revision)
             if obsolete:
                 database.executemany("DELETE FROM change WHERE position = ?", [(position,) for position in obsolete])
 
-    def size_bytes(self) -> int:
-        """The file and its write-ahead log."""
-        paths = (self._path, self._path.with_name(self._path.name + "-wal"))
-        return sum(path.stat().st_size for path in paths if path.exists())
+    def set_nospace(self, raised: bool) -> None:
+        """A property."""
+        with self._transaction(Mark(self._end.revision, self._end.sequence + 1)) as database:
+            self._set(database, "nospace", raised)
+
+    def sizes(self) -> LogSizes:
+        """The database's pages; the write-ahead log is beside them."""
+        database = self._opened()
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        (free,) = database.execute("PRAGMA freelist_count").fetchone()
+        return LogSizes(pages * PAGE_BYTES, (pages - free) * PAGE_BYTES)
+
+    def defragment(self, pages_max: int) -> bool:
+        """Move what is at the file's end into free pages, and cut the end off."""
+        database = self._opened()
+        with self._errors("write"):
+            if database.execute("PRAGMA auto_vacuum").fetchone() != (_INCREMENTAL,):  # a file of an older release
+                database.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+                database.execute("VACUUM")
+            # Not `execute`, which would stop after the first page.
+            database.executescript(f"PRAGMA incremental_vacuum({pages_max})")
+            (free,) = database.execute("PRAGMA freelist_count").fetchone()
+            if not free:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return bool(free)
+
+    def refill_reserve(self) -> bool:
+        """Take the space back, if the disk has it."""
+        with self._errors("write"):
+            return self._reserve.fill()
 
     def close(self) -> None:
         """Close the file; what was appended is durable already."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._high_water is not None:
+            self._high_water.close()
+            self._high_water = None
+
+    def _beside(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}-{name}")
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            raise LogError(f"{self._path} is open already")
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
         self._connection = database
+        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        database.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        database.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         database.execute("PRAGMA cell_size_check = ON")
         return database
 
-    def _check_format(self, database: sqlite3.Connection) -> None:
-        database.executescript(_SCHEMA)
-        database.execute("INSERT OR IGNORE INTO property VALUES ('format', ?)", (FORMAT,))
-        (version,) = database.execute("SELECT value FROM property WHERE name = 'format'").fetchone()
-        if version != FORMAT:
-            raise LogError(f"{self._path} has format {version}, this program reads {FORMAT}")
+    def _sync_directory(self) -> None:
         directory = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
 
-    def _row(self, kv: KeyValue) -> Row:
-        position = kv.position
-        record: bytes = self._packer.pack(
-            (kv.key, kv.create_revision, kv.version, kv.lease, kv.value, kv.note, kv.wall_s)
-        )
-        return position, record, crc32(record, position & 0xFFFFFFFF)
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise LogError(f"{self._path} is not loaded")
+        return self._connection
 
-    def _read(self, row: Row) -> KeyValue:
-        position, record, checksum = row
-        if crc32(record, position & 0xFFFFFFFF) != checksum:
-            raise LogCorrupt(
-                f"{self._path}: the change at revision {position >> SUB_REVISION_BITS} does not match its checksum"
-            )
-        key, create_revision, version, lease, value, note, wall_s = msgpack.unpackb(record, raw=False)
-        revision, sub_revision = position >> SUB_REVISION_BITS, position & _SUB_REVISION_MASK
-        return KeyValue(key, create_revision, revision, version, lease, value, sub_revision, note, wall_s)
+    def _set(self, database: sqlite3.Connection, name: str, value: int) -> None:
+        database.execute("INSERT OR REPLACE INTO property VALUES (?, ?, ?)", property_row(name, int(value)))
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        database = self._connection
-        if database is None:
-            raise LogError(f"{self._path} is not loaded")
+    def _transaction(self, end: Mark) -> Iterator[sqlite3.Connection]:
+        """All or nothing; `end` is where the log ends afterwards."""
+        database = self._opened()
         with self._errors("write"):
-            database.execute("BEGIN IMMEDIATE")
             try:
+                database.execute("BEGIN IMMEDIATE")
                 yield database
+                if end.sequence != self._end.sequence:
+                    self._set(database, "sequence", end.sequence)
                 database.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     database.execute("ROLLBACK")
                 raise
+            self._end = end
+            if self._high_water is not None:
+                self._high_water.write(end)
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
+        except LogCorrupt as error:
+            raise LogCorrupt(f"{self._path}: {error}") from error
+        except UnknownFormat as error:
+            raise LogError(f"{self._path} {error}") from error
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in _DAMAGE_CODES:
                 raise LogCorrupt(f"{self._path} is damaged: {error}") from error
+            if code == _FULL_CODE:
+                self._make_room()
+                raise LogFull(f"cannot {doing} {self._path}: {error}") from error
             raise LogError(f"cannot {doing} {self._path}: {error}") from error
         except OSError as error:
             raise LogError(f"cannot {doing} {self._path}: {error}") from error
+
+    def _make_room(self) -> None:
+        """Give the reserve up, and with it bring the write-ahead log back into the file: then it starts again."""
+        if self._reserve.give_up() and self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()

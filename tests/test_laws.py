@@ -54,6 +54,9 @@ SHELLS = {
 #: Single files that do so, and why.
 SHELL_FILES = {
     "store/sqlite_log.py": "the store's log on disk",
+    "store/sqlite_format.py": "its tables",
+    "store/high_water.py": "how far it was acknowledged",
+    "store/reserve.py": "space for the day the disk is full",
     "store/etcd_log.py": "the store's log in etcd",
     "store/etcd_api/server.py": "the gRPC server",
     "store/etcd_api/__main__.py": "its command line",

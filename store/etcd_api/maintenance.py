@@ -36,7 +36,7 @@ class Maintenance:
             header=self._identity.header(revision),
             version=VERSION,
             dbSize=status["log_bytes"],
-            dbSizeInUse=status["log_bytes"],
+            dbSizeInUse=status["log_bytes_in_use"],
             leader=self._identity.member_id,
             raftIndex=revision,
             raftAppliedIndex=revision,
