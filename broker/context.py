@@ -11,10 +11,9 @@ own event loop, and in simulation that loop's clock is virtual.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
@@ -124,11 +123,21 @@ class Context(ABC):
         """What the running code is acting on. Messages sent now carry it."""
         return _cause.get()
 
-    @contextlib.contextmanager
-    def acting_on(self, cause: Cause) -> Iterator[None]:
+    def acting_on(self, cause: Cause) -> ActingOn:
         """Everything sent inside this block carries the given cause."""
-        token = _cause.set(cause)
-        try:
-            yield
-        finally:
-            _cause.reset(token)
+        return ActingOn(cause)
+
+
+class ActingOn:
+    """A block of code that acts on a cause; a class, because the fabric enters one for every message."""
+
+    __slots__ = ("_cause", "_token")
+
+    def __init__(self, cause: Cause) -> None:
+        self._cause = cause
+
+    def __enter__(self) -> None:
+        self._token = _cause.set(self._cause)
+
+    def __exit__(self, *exception: object) -> None:
+        _cause.reset(self._token)

@@ -22,6 +22,7 @@ from typing import Any, Final
 from broker.context import (
     ATTEMPT_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
+    ActingOn,
     Context,
     PublicationHandler,
     RequestFailed,
@@ -34,6 +35,7 @@ from broker.message import (
     KIND_PUBLICATION,
     KIND_REPLY,
     KIND_REQUEST,
+    VERSION,
     Blobs,
     Body,
     Cause,
@@ -73,12 +75,20 @@ class _Waiting:
     timer: asyncio.TimerHandle | None = None
 
 
-@dataclass(slots=True)
 class _Served:
-    """A request that was delivered to a handler; `answer` is set when it is small and given."""
+    """A request that was delivered to a handler; `frames` is set when its answer is given and small."""
 
-    route: Route
-    answer: list[bytes] | None = None
+    __slots__ = ("_fabric", "frames", "message", "route")
+
+    def __init__(self, fabric: FabricContext, message: Message, route: Route) -> None:
+        self._fabric = fabric
+        self.message = message
+        self.route = route
+        self.frames: list[bytes] | None = None
+
+    def answer(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+        """What the handler's `Request` calls."""
+        self._fabric._answer(self, kind, raw_body, blobs)
 
 
 class FabricContext(Context):
@@ -300,21 +310,17 @@ class FabricContext(Context):
         served = self._served.get(message.id)
         if served is not None:
             served.route = route
-            if served.answer is not None:
-                self._send_answer(route, served.answer)
+            if served.frames is not None:
+                self._send_answer(route, served.frames)
             return
         handler = self._methods.get(message.subject)
-        served = _Served(route)
-
-        def answer(kind: int, raw_body: bytes, blobs: Blobs) -> None:
-            self._answer(message, served, kind, raw_body, blobs)
-
-        request = Request(message, answer)
+        served = _Served(self, message, route)
+        request = Request(message, served.answer)
         if handler is None:
             request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
             return
         self._served[message.id] = served
-        with self.acting_on(Cause(message.id, 0, message.received_s)):
+        with ActingOn(Cause(message.id, 0, message.received_s)):
             try:
                 handler(request)
             except Exception as error:  # one bad request must not take the actor down; its sender and the log get it
@@ -322,21 +328,33 @@ class FabricContext(Context):
                 if not request.answered:
                     request.fail("InternalError", f"{type(error).__name__}: {error}")
 
-    def _answer(self, message: Message, served: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+    def _answer(self, served: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
         if self.closed:
             return
-        frames = Message(kind, message.id, message.subject, self.name, message.cause, raw_body, list(blobs)).frames()
+        message = served.message
+        frames = [pack((VERSION, kind, message.id, message.subject, self.name, message.cause)), raw_body]
+        size = len(raw_body)
+        if blobs:
+            frames += blobs
+            size += sum(map(len, blobs))
         self._send_answer(served.route, frames)
-        if len(raw_body) + sum(map(len, blobs)) <= ANSWER_KEPT_BYTES_MAX:
-            served.answer = frames
-            while len(self._served) > ANSWERS_KEPT_MAX:
-                oldest = next(iter(self._served))
-                if self._served[oldest].answer is None:
-                    self._served.move_to_end(oldest)  # still being handled: not to be forgotten
-                    break
-                del self._served[oldest]
-        else:
+        if size > ANSWER_KEPT_BYTES_MAX:
             self._served.pop(message.id, None)
+            return
+        served.frames = frames
+        del served.message  # the answer is kept, what was asked need not be
+        if len(self._served) > ANSWERS_KEPT_MAX:
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        """Forget the oldest answers, but no request that is still being handled."""
+        served = self._served
+        while len(served) > ANSWERS_KEPT_MAX:
+            oldest = next(iter(served))
+            if served[oldest].frames is None:
+                served.move_to_end(oldest)
+                break
+            del served[oldest]
 
     def close(self) -> None:
         """End this incarnation: cancel its tasks, send and receive nothing any more."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -38,8 +38,7 @@ class MalformedMessage(Exception):
     """The frames are not a message of this fabric; they are dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why a message was sent: what made its sender act."""
 
     id: str
@@ -51,7 +50,7 @@ class Cause:
 
     def wire(self) -> list[Any]:
         """The form it has inside a header or an operation."""
-        return [self.id, self.revision, self.at_s]
+        return list(self)
 
     @staticmethod
     def from_wire(value: Sequence[Any] | None) -> Cause:
@@ -85,7 +84,7 @@ class Message:
 
     def frames(self) -> list[bytes]:
         """The frames that go on the wire."""
-        header = pack([VERSION, self.kind, self.id, self.subject, self.sender, self.cause.wire()])
+        header = pack((VERSION, self.kind, self.id, self.subject, self.sender, self.cause))
         return [header, self.raw_body, *self.blobs]
 
 
@@ -173,9 +172,13 @@ class Request:
         self.answer(kind, raw_body, blobs)
 
 
+#: One for all: a packer of its own for each value would cost more than the packing.
+_packer: Final = msgpack.Packer(use_bin_type=True)
+
+
 def pack(value: Body) -> bytes:
     """Encode a body or a value."""
-    encoded: bytes = msgpack.packb(value, use_bin_type=True)
+    encoded: bytes = _packer.pack(value)
     return encoded
 
 
@@ -195,6 +198,6 @@ def parse(frames: Sequence[bytes], received_s: float) -> Message:
     if not isinstance(header, list) or len(header) != 6 or header[0] != VERSION:
         raise MalformedMessage("not a header of this version")
     _, kind, message_id, subject, sender, cause = header
-    if not (isinstance(message_id, str) and isinstance(subject, str) and isinstance(sender, str)):
+    if type(message_id) is not str or type(subject) is not str or type(sender) is not str:
         raise MalformedMessage("header fields have the wrong types")
     return Message(kind, message_id, subject, sender, Cause.from_wire(cause), frames[1], list(frames[2:]), received_s)

@@ -8,8 +8,8 @@ reading and writing, so after every send the socket is looked at once more.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ from typing import Final
 
 import zmq
 
+from broker.bundle import BUNDLED_BYTES_MAX, MARK, Bundle, messages_in
 from broker.fabric import FabricContext
 from broker.faults import FaultPolicy
-from broker.message import FRAME_BYTES_MAX
+from broker.message import FRAME_BYTES_MAX, MalformedMessage
 
 #: Messages read from one socket before the loop turns to the others.
 DRAIN_MAX: Final = 500
@@ -28,6 +29,9 @@ HIGH_WATER_MARK: Final = 20_000
 RECONNECT_MS: Final = 10
 RECONNECT_MAX_MS: Final = 100
 LINGER_MS: Final = 300
+#: Plain integers: pyzmq is given its enumerations' members at a price.
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class ZeroMQContext(FabricContext):
         self._publisher: zmq.Socket[bytes] | None = None
         self._subscriber: zmq.Socket[bytes] | None = None
         self._looked_at_soon: set[zmq.Socket[bytes]] = set()
+        self._outgoing: dict[tuple[zmq.Socket[bytes], bytes], Bundle] = {}
+        """Messages of this turn of the loop, by socket and route (empty for a socket with one peer)."""
 
     def wall_s(self) -> float:
         return time.time()
@@ -89,27 +95,92 @@ class ZeroMQContext(FabricContext):
 
     def _drain(self, socket: zmq.Socket[bytes]) -> None:
         self._looked_at_soon.discard(socket)
+        route: bytes | None = None
         is_router = socket is self._router
         is_subscriber = socket is self._subscriber
-        for _ in range(DRAIN_MAX):
+        handled = 0
+        while handled < DRAIN_MAX:
             if self.closed:
                 return
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                frame = socket.recv(_NOBLOCK, False)
             except zmq.Again:
+                self._flush_after_drain()
                 return
+            # Not recv_multipart: asking a frame whether there are more is cheaper than asking the socket.
+            frames = [frame.bytes]
+            while frame.more:
+                frame = socket.recv(_NOBLOCK, False)
+                frames.append(frame.bytes)
             if is_router:
-                self._receive(frames[1:], frames[0])
+                route = frames.pop(0)
             elif is_subscriber:
-                self._receive(frames[1:], None)
-            else:
-                self._receive(frames, None)
+                del frames[0]
+            handled += self._receive_all(frames, route)
         self._look_soon(socket)
+        self._flush_after_drain()
+
+    def _receive_all(self, frames: list[bytes], route: bytes | None) -> int:
+        """Take in a message or a bundle of them; answers how many."""
+        if not frames or frames[0] != MARK:
+            self._receive(frames, route)
+            return 1
+        try:
+            messages = messages_in(frames)
+        except MalformedMessage as error:
+            print(f"dropped a malformed bundle: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
+            return 1
+        for message in messages:
+            self._receive(message, route)
+        return len(messages)
+
+    def _flush_after_drain(self) -> None:
+        if self._outgoing and not self._drain_scheduled:
+            self._flush()
+
+    def _drained(self) -> None:
+        super()._drained()
+        if self._outgoing:
+            self._flush()
 
     def _send(self, socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
         # A full queue or a peer that is gone loses the message; requests are repeated, hints may be lost.
-        with contextlib.suppress(zmq.Again):
-            socket.send_multipart(frames, zmq.NOBLOCK)
+        try:
+            for frame in frames[:-1]:
+                socket.send(frame, _NOBLOCK_MORE)
+            socket.send(frames[-1], _NOBLOCK)
+        except zmq.Again:
+            return
+
+    def _post(self, socket: zmq.Socket[bytes], route: bytes, frames: list[bytes]) -> None:
+        """Send soon, together with whatever else goes the same way."""
+        way = (socket, route)
+        size = sum(map(len, frames))
+        if size > BUNDLED_BYTES_MAX:
+            self._send_bundle(way)  # what was posted before goes first
+            self._send(socket, [route, *frames] if route else frames)
+            self._look_soon(socket)
+            return
+        bundle = self._outgoing.get(way)
+        if bundle is None:
+            if not self._outgoing:
+                self._loop.call_soon(self._flush)
+            bundle = self._outgoing[way] = Bundle()
+        if bundle.add(frames, size):
+            self._send_bundle(way)
+
+    def _send_bundle(self, way: tuple[zmq.Socket[bytes], bytes]) -> None:
+        bundle = self._outgoing.pop(way, None)
+        if bundle is not None:
+            socket, route = way
+            frames = bundle.frames()
+            self._send(socket, [route, *frames] if route else frames)
+            self._look_soon(socket)
+
+    def _flush(self) -> None:
+        if not self.closed:
+            for way in list(self._outgoing):
+                self._send_bundle(way)
 
     def _send_request(self, target: str, frames: list[bytes]) -> None:
         if self.closed:
@@ -119,13 +190,11 @@ class ZeroMQContext(FabricContext):
             dealer = self._dealers[target] = self._socket(zmq.DEALER)
             dealer.connect(self._endpoints.actor(target))
             self._register(dealer)
-        self._send(dealer, frames)
-        self._look_soon(dealer)
+        self._post(dealer, b"", frames)
 
     def _send_answer(self, route: bytes, frames: list[bytes]) -> None:
         if self._router is not None and not self.closed:
-            self._send(self._router, [route, *frames])
-            self._look_soon(self._router)
+            self._post(self._router, route, frames)
 
     def _send_publication(self, topic: str, frames: list[bytes]) -> None:
         if self.closed:
@@ -157,6 +226,7 @@ class ZeroMQContext(FabricContext):
     def close(self) -> None:
         if self.closed:
             return
+        self._flush()
         super().close()
         sockets = [self._router, self._publisher, self._subscriber, *self._dealers.values()]
         for socket in sockets:
