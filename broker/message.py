@@ -161,10 +161,6 @@ class Request:
         """Answer with a body and blobs."""
         self._answer(KIND_REPLY, pack(body), blobs)
 
-    def reply_encoded(self, raw_body: bytes, blobs: Blobs = ()) -> None:
-        """Answer with a body that is packed already."""
-        self._answer(KIND_REPLY, raw_body, blobs)
-
     def fail(self, code: str, message: str) -> None:
         """Answer with an error: the requester's `request` raises `RequestFailed(code, message)`."""
         self._answer(KIND_FAILURE, pack([code, message]), ())

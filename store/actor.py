@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from broker.context import Context
-from broker.message import MalformedMessage, Request, pack
+from broker.message import MalformedMessage, Request
 from store import protocol
 from store.answered import AnsweredRequests
 from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, StoreError
@@ -51,10 +50,6 @@ COMPACTION_STEPS: Final = 10
 
 _LEASE_ID_BOUND: Final = 2**63
 
-#: A write that waits for the commit: changes the data model and answers the reply's body and blobs, or is refused with
-#: a `StoreError`.
-Apply = Callable[[], tuple[Any, list[bytes]]]
-
 
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
@@ -62,6 +57,15 @@ class HistoryLimits:
 
     revisions: int = HISTORY_REVISIONS
     bytes: int = HISTORY_BYTES
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A write that waits for the commit."""
+
+    request: Request | None
+    apply: Callable[[], tuple[Any, list[bytes]]]
+    """Changes the data model; answers the reply's body and blobs. Raises `StoreError` when refused."""
 
 
 async def run(ctx: Context, log: Log, history: HistoryLimits = HistoryLimits()) -> None:
@@ -80,7 +84,7 @@ class StoreActor:
         self._ctx = ctx
         self._log = log
         self._mvcc = Mvcc()
-        self._pending: list[tuple[Request | None, Apply]] = []
+        self._pending: list[_Pending] = []
         self._in_flight: set[str] = set()
         self._answered = AnsweredRequests()
         self._lease_records: list[LeaseRecord] = []
@@ -120,7 +124,7 @@ class StoreActor:
         except StoreError as error:
             request.fail(error.code, str(error))
             return
-        self._await_commit(request, partial(self._apply_txns, txns))
+        self._await_commit(_Pending(request, lambda: self._apply_txns(txns)))
 
     def _apply_txns(self, txns: list[tuple[Txn, str]]) -> tuple[Any, list[bytes]]:
         body: list[Any] = []
@@ -128,14 +132,14 @@ class StoreActor:
         wall_s = self._ctx.wall_s()
         for txn, note in txns:
             try:
-                answer = self._mvcc.checked_txn(txn, note, wall_s)
+                answer = self._mvcc.txn(txn, note, wall_s)
             except StoreError as error:
                 body.append([None, self._mvcc.revision, [error.code, str(error)]])
             else:
                 body.append(txn_answer(answer, txn, blobs))
         return body, blobs
 
-    def _lease_grant(self, body: Any) -> Apply:
+    def _lease_grant(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
         lease_id, ttl_s = read_integers(body, "id", "ttl_s")
         if not -_LEASE_ID_BOUND < lease_id < _LEASE_ID_BOUND:
             raise InvalidRequest("a lease id has 64 bits")
@@ -152,7 +156,7 @@ class StoreActor:
 
         return apply
 
-    def _lease_revoke(self, body: Any) -> Apply:
+    def _lease_revoke(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
         (lease_id,) = read_integers(body, "id")
         return lambda: self._apply_revoke(lease_id, "")
 
@@ -160,7 +164,7 @@ class StoreActor:
         self._lease_records.append(self._mvcc.revoke(lease_id, note, self._ctx.wall_s()))
         return {"revision": self._mvcc.revision}, []
 
-    def _writing(self, prepare: Callable[[Any], Apply]) -> Callable[[Request], None]:
+    def _writing(self, prepare: Callable[[Any], Callable[[], tuple[Any, list[bytes]]]]) -> Callable[[Request], None]:
         """The handler of a method that changes something: checked now, carried out at the commit."""
 
         def handle(request: Request) -> None:
@@ -171,7 +175,7 @@ class StoreActor:
             except StoreError as error:
                 request.fail(error.code, str(error))
                 return
-            self._await_commit(request, apply)
+            self._await_commit(_Pending(request, apply))
 
         return handle
 
@@ -179,34 +183,34 @@ class StoreActor:
         """Whether this request was delivered before; then it is answered, or will be when the first is."""
         answered = self._answered.get(request.id)
         if answered is not None:
-            request.reply_encoded(*answered)
+            request.reply(*answered)
             return True
         return request.id in self._in_flight
 
-    def _await_commit(self, request: Request | None, apply: Apply) -> None:
+    def _await_commit(self, pending: _Pending) -> None:
         if not self._pending:
             self._ctx.after_drain(self._commit)
-        self._pending.append((request, apply))
-        if request is not None:
-            self._in_flight.add(request.id)
+        self._pending.append(pending)
+        if pending.request is not None:
+            self._in_flight.add(pending.request.id)
 
     def _commit(self) -> None:
         """Apply the batch, make it durable, answer it, publish it: in this order."""
         pending, self._pending = self._pending, []
         before = self._mvcc.revision
         outcomes: list[tuple[Any, list[bytes]] | StoreError] = []
-        for _, apply in pending:
+        for write in pending:
             try:
-                outcomes.append(apply())
+                outcomes.append(write.apply())
             except StoreError as error:
                 outcomes.append(error)
         changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
         leases, self._lease_records = self._lease_records, []
         if changes or leases:
             self._log.append(changes, leases)
-        for (request, _), outcome in zip(pending, outcomes, strict=True):
-            if request is not None:
-                self._answer(request, outcome)
+        for write, outcome in zip(pending, outcomes, strict=True):
+            if write.request is not None:
+                self._answer(write.request, outcome)
         if changes:
             self._publish(changes, before)
 
@@ -216,9 +220,8 @@ class StoreActor:
             request.fail(outcome.code, str(outcome))
             return
         body, blobs = outcome
-        encoded = pack(body)
-        self._answered.add(request.id, encoded, blobs)
-        request.reply_encoded(encoded, blobs)
+        self._answered.add(request.id, body, blobs)
+        request.reply(body, blobs)
 
     # -- publications
 
@@ -342,9 +345,9 @@ class StoreActor:
         while True:
             await self._ctx.sleep(LEASE_CHECK_S)
             for lease_id in self._mvcc.lessor.expired(self._ctx.monotonic_s()):
-                self._await_commit(None, self._expiry_of(lease_id))
+                self._await_commit(_Pending(None, self._expiry_of(lease_id)))
 
-    def _expiry_of(self, lease_id: int) -> Apply:
+    def _expiry_of(self, lease_id: int) -> Callable[[], tuple[Any, list[bytes]]]:
         note = protocol.LEASE_EXPIRED_NOTE.format(lease_id)
 
         def apply() -> tuple[Any, list[bytes]]:

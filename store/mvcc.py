@@ -158,10 +158,6 @@ class Mvcc:
     def txn(self, txn: Txn, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
         """Carry out a transaction. Raises `StoreError` when refused, and has changed nothing then."""
         check_txn(txn)
-        return self.checked_txn(txn, note, wall_s)
-
-    def checked_txn(self, txn: Txn, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
-        """`txn` for a transaction that has passed `check_txn`."""
         decided = self._decide(txn)
         self._check(decided)
         self._note = note
@@ -268,7 +264,7 @@ class Mvcc:
         operations: Sequence[Operation | _Decided] = txn.success if succeeded else txn.failure
         for op in operations:
             if type(op) is Txn:
-                operations = [self._decide(op) if type(op) is Txn else op for op in operations]
+                operations = [self._decide(op) if isinstance(op, Txn) else op for op in operations]
                 break
         return _Decided(succeeded, operations)
 

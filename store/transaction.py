@@ -142,24 +142,23 @@ def check_txn(txn: Txn, operations_max: int = OPERATIONS_MAX) -> None:
 
 
 def _check_requests(txn: Txn, operations_max: int) -> None:
-    compares, success, failure = txn
-    largest = max(len(compares), len(success), len(failure))
+    largest = max(len(txn.compares), len(txn.success), len(txn.failure))
     if largest > operations_max:
         raise TooManyOperations
-    for compare in compares:
+    for compare in txn.compares:
         if not compare.key:
             raise EmptyKey
-    for op in success:
+    for op in txn.success:
         _check_operation(op, operations_max - largest)
-    for op in failure:
+    for op in txn.failure:
         _check_operation(op, operations_max - largest)
 
 
 def _check_operation(op: Operation, operations_left: int) -> None:
-    if type(op) is Txn:
+    if isinstance(op, Txn):
         _check_requests(op, operations_left)
         return
-    if not op[0]:  # every other operation begins with its key
+    if not op.key:
         raise EmptyKey
     if type(op) is Put:
         if op.ignore_value and op.value:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from actors.apimachinery.custom_resources.defaulting import apply_schema_defaults
 from actors.apimachinery.defaults_pod import default_pod, default_pod_spec
 from actors.apimachinery.defaults_table import TABLE
 from actors.apimachinery.operation import Object
@@ -27,6 +28,9 @@ _INT32_MAX: Final = 2**31 - 1
 
 def apply_defaults(resource: Resource, obj: Object) -> None:
     """Fill in every field of the kind that has a default and is left out."""
+    if resource.custom is not None:
+        apply_schema_defaults(obj, resource.custom.schema)
+        return
     key = resource.key
     for path, value in _COMPILED.get(key, ()):
         _set(obj, path, value)

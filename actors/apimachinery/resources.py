@@ -6,7 +6,7 @@
                                                              # deployments.v1.apps; raises UnknownResource
     resources = resolve_all("all,cm")                        # kubectl's comma list with categories
 
-    RESOURCES.with_added([...])                              # a table that also knows custom resources
+    RESOURCES.with_added(custom_resources_of(crd))           # a table that also knows custom resources
 
 Everything of `actors.apimachinery` that depends on the kind takes a `Resource`.
 """
@@ -14,9 +14,17 @@ Everything of `actors.apimachinery` that depends on the kind takes a `Resource`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from actors.apimachinery.custom_resources.definition import (
+    ESTABLISHED,
+    CustomVersion,
+    accepted_names,
+    condition_is_true,
+    served_versions,
+)
+from actors.apimachinery.operation import Object
 from actors.apimachinery.resource_table import BUILTIN
 
 ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -49,11 +57,13 @@ class Resource:
     """``apps/v1/deployments``, ``v1/pods``: how operations and streams name it."""
     api_version: str = ""
     """``apps/v1``, ``v1``: what its objects have as apiVersion."""
+    custom: CustomVersion | None = field(default=None, compare=False, repr=False)
+    """What its CustomResourceDefinition says; None for what is built in."""
 
     @property
     def list_kind(self) -> str:
         """Kind of a list of it: ``DeploymentList``."""
-        return self.kind + "List"
+        return self.custom.list_kind if self.custom is not None else self.kind + "List"
 
     @property
     def group_resource(self) -> str:
@@ -64,6 +74,11 @@ class Resource:
     def storable(self) -> bool:
         """Whether objects of it are stored (reviews and bindings are only posted)."""
         return "get" in self.verbs and "create" in self.verbs
+
+    @property
+    def selectable_fields(self) -> tuple[str, ...]:
+        """Fields that a CRD lets objects be selected by, beyond their name and namespace."""
+        return self.custom.selectable_fields if self.custom is not None else ()
 
     def has_subresource(self, name: str) -> bool:
         return name in self.subresources
@@ -81,6 +96,7 @@ def new_resource(
     categories: tuple[str, ...] = (),
     subresources: tuple[str, ...] = (),
     verbs: tuple[str, ...] = ALL_VERBS,
+    custom: CustomVersion | None = None,
 ) -> Resource:
     """A resource, with what follows from the rest filled in (key, apiVersion, singular)."""
     api_version = f"{group}/{version}" if group else version
@@ -97,7 +113,30 @@ def new_resource(
         verbs,
         f"{api_version}/{plural}",
         api_version,
+        custom,
     )
+
+
+def custom_resources_of(crd: Object) -> list[Resource]:
+    """The resources that a CustomResourceDefinition defines, the preferred version first; none until established."""
+    if not condition_is_true(crd, ESTABLISHED):
+        return []
+    spec, names = crd["spec"], accepted_names(crd)
+    return [
+        new_resource(
+            spec["group"],
+            version["name"],
+            names["kind"],
+            names["plural"],
+            namespaced=spec["scope"] == "Namespaced",
+            singular=names.get("singular") or names["kind"].lower(),
+            short_names=tuple(names.get("shortNames") or ()),
+            categories=tuple(names.get("categories") or ()),
+            subresources=tuple(name for name in ("status", "scale") if name in (version.get("subresources") or {})),
+            custom=CustomVersion(crd, version),
+        )
+        for version in served_versions(crd)
+    ]
 
 
 def _read_line(api_version: str, line: str) -> Resource:
@@ -163,6 +202,10 @@ class ResourceTable:
     def for_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource that stores a kind; the first of them when several do."""
         return self._by_kind.get((api_version, kind))
+
+    def preferred_version(self, resource: Resource) -> Resource:
+        """The same resource in its group's preferred version."""
+        return next((r for r in self._resources if r.group == resource.group and r.plural == resource.plural), resource)
 
     def resolve(self, name: str) -> Resource:
         """What a person means by ``deploy``, ``Deployment``, ``deployments.apps`` or ``deployments.v1.apps``.

@@ -1,6 +1,6 @@
 """Kubernetes' published schema, as data: what every kind is made of, and how its lists are merged.
 
-    schema = schema_of(resource)                 # the definition of the resource's kind; None for custom resources
+    schema = schema_of(resource)                 # the definition of the resource's kind, a custom one's too
     child = field_schema(schema, "spec")         # the schema of a field, with its own annotations kept
     resolve(child)                               # what it refers to
     merge_key(child), patch_strategies(child), list_map_keys(child)
@@ -77,7 +77,9 @@ def definition_name(api_version: str, kind: str) -> str | None:
 
 
 def schema_of(resource: Resource) -> Schema | None:
-    """The definition of the resource's kind; None for custom resources."""
+    """The definition of the resource's kind: for a custom resource what its CRD has, with the metadata of all."""
+    if resource.custom is not None:
+        return resource.custom.complete_schema
     name = definition_name(resource.api_version, resource.kind)
     return definitions()[name] if name else None
 

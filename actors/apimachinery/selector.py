@@ -134,8 +134,8 @@ class FieldSelector:
         self._text = ",".join(map(str, self.requirements))
 
     @classmethod
-    def parse(cls, text: str, resource: str) -> FieldSelector:
-        """From the API's text form, for a resource named as in ``v1/pods``.
+    def parse(cls, text: str, resource: str, custom_fields: Sequence[str] = ()) -> FieldSelector:
+        """From the API's text form, for a resource named as in ``v1/pods``; a custom one may have fields of its own.
 
         Raises `SelectorError` for a text that can't be understood and for a field that the kind doesn't offer.
         """
@@ -146,8 +146,8 @@ class FieldSelector:
             requirements.append(_field_requirement(text, term))
         supported = supported_fields(resource)
         for requirement in requirements:
-            if requirement.field not in supported:
-                raise SelectorError(_unsupported(resource, requirement.field))
+            if requirement.field not in supported and requirement.field not in custom_fields:
+                raise SelectorError(_unsupported(requirement.field, len(supported) + len(custom_fields)))
         return cls(requirements)
 
     def matches(self, obj: Mapping[str, Any]) -> bool:
@@ -176,9 +176,9 @@ class FieldSelector:
         return hash(self._text)
 
 
-def _unsupported(resource: str, field: str) -> str:
+def _unsupported(field: str, supported: int) -> str:
     """Kinds with fields of their own and kinds without word it differently."""
-    if len(supported_fields(resource)) > 2:
+    if supported > 2:
         return f"field label not supported: {field}"
     return f'{format_value(field)} is not a known field selector: only "metadata.name", "metadata.namespace"'
 

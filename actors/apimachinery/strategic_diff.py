@@ -28,7 +28,7 @@ def create_three_way_patch(original: Object | None, modified: Object, current: O
     Raises `ValueError` when an item of a keyed list lacks its key.
     """
     schema = schema_of(resource)
-    if schema is None:
+    if schema is None or resource.custom is not None:
         return create_three_way_merge_patch(original or {}, modified, current)
     return _diff_map(original or {}, modified, current, schema)
 

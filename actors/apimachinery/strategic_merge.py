@@ -38,7 +38,7 @@ _NOT_STRATEGIC: Final = (
 def apply_strategic_merge(obj: Object, patch: Any, resource: Resource) -> Object:
     """The patched object. Raises `ApiError`: 400 for a malformed patch, 415 for custom resources."""
     schema = schema_of(resource)
-    if schema is None:
+    if schema is None or resource.custom is not None:
         raise ApiError(status_failure(415, "UnsupportedMediaType", _NOT_STRATEGIC))
     if not isinstance(patch, dict):
         raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")

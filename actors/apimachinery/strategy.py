@@ -25,6 +25,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from actors.apimachinery.custom_resources.strategy import (
+    generation_grows,
+    keep_all_but_status,
+    validate_custom,
+    validate_custom_update,
+)
 from actors.apimachinery.json_patch import equal
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
@@ -69,14 +75,17 @@ def prepare_for_update(resource: Resource, new: Object, old: Object, subresource
     and owners.
     """
     rules = rules_of(resource)
+    custom = resource.custom
     if subresource == "status":
-        _keep_all_but_status(new, old)
+        (_keep_all_but_status if custom is None else keep_all_but_status)(new, old)
     elif rules.has_status and not subresource:
         _carry_over(new, old, "status")
     _keep_system_metadata(new["metadata"], old["metadata"])
     if rules.prepare_update is not None:
         rules.prepare_update(new, old, subresource)
-    if rules.has_generation and subresource != "status" and spec_changed(new, old):
+    if not rules.has_generation or subresource == "status":
+        return
+    if spec_changed(new, old) if custom is None else generation_grows(custom, new, old):
         new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
 
@@ -113,6 +122,8 @@ def _keep_system_metadata(new: Object, old: Object) -> None:
 def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """Everything wrong with a new object, after defaults; empty when it may be stored."""
     errors = validate_metadata(resource, obj)
+    if resource.custom is not None:
+        return errors + validate_custom(resource.custom, obj)
     rules = rules_of(resource)
     if rules.validate is not None:
         errors.extend(rules.validate(obj))
@@ -124,6 +135,8 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
 def validate_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """Everything wrong with a changed object, after defaults and `prepare_for_update`; empty when it may be stored."""
     errors = validate_metadata_update(resource, new, old)
+    if resource.custom is not None:
+        return errors + validate_custom_update(resource.custom, new, old)
     if subresource == "status":
         return errors
     rules = rules_of(resource)

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Final
 
 from actors.apimachinery import strategy_pod
+from actors.apimachinery.custom_resources import crd_strategy
+from actors.apimachinery.custom_resources.definition import CRDS
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
-from actors.apimachinery.schema import schema_of
 from actors.apimachinery.validation import access, cluster, config, jobs, pods, services, storage, workloads
 from actors.apimachinery.validation.field import Errors
 from actors.apimachinery.validation.required_fields import validate_required
@@ -131,6 +132,7 @@ _TABLE: Final[Mapping[str, _Row]] = {
     "rbac.authorization.k8s.io/v1/clusterrolebindings": _Row(
         access.validate_cluster_role_binding, access.validate_binding_update
     ),
+    CRDS: _Row(None, None, crd_strategy.prepare_definition, crd_strategy.prepare_definition_update),
     # Whatever is in these, the schema says nothing is required of it.
     "v1/endpoints": _Row(),
     "v1/serviceaccounts": _Row(),
@@ -139,11 +141,16 @@ _TABLE: Final[Mapping[str, _Row]] = {
     "events.k8s.io/v1/events": _Row(),
 }
 
+_CUSTOM: Final = Rules(has_status=False, keeps_status_on_create=False, has_generation=True)
+_CUSTOM_WITH_STATUS: Final = Rules(has_status=True, keeps_status_on_create=False, has_generation=True)
+
 _rules: dict[Resource, Rules] = {}
 
 
 def rules_of(resource: Resource) -> Rules:
     """The rules of a kind; for kinds without any of their own, what the schema calls required."""
+    if resource.custom is not None:
+        return _CUSTOM_WITH_STATUS if resource.custom.has_status else _CUSTOM
     found = _rules.get(resource)
     if found is None:
         found = _rules[resource] = _make_rules(resource)
@@ -156,10 +163,7 @@ def _make_rules(resource: Resource) -> Rules:
     if row is None:
         row = _Row(partial(validate_required, resource))
     has_status = resource.has_subresource("status")
-    if schema_of(resource) is None:
-        has_generation = True  # custom resources
-    else:
-        has_generation = (has_status and key not in _NO_GENERATION) or key in _GENERATION_WITHOUT_STATUS
+    has_generation = (has_status and key not in _NO_GENERATION) or key in _GENERATION_WITHOUT_STATUS
     return Rules(
         has_status,
         key in _KEEP_STATUS_ON_CREATE,

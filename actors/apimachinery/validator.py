@@ -25,6 +25,8 @@ from typing import Any, Final
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 from pydantic_core import core_schema as cs
 
+from actors.apimachinery.custom_resources.definition import CustomVersion
+from actors.apimachinery.custom_resources.pruning import prune
 from actors.apimachinery.decode_error import type_error_message
 from actors.apimachinery.operation import Object
 from actors.apimachinery.quantity import canonical_quantity
@@ -152,10 +154,31 @@ def _validator(definition: str) -> SchemaValidator:
     return SchemaValidator(schema, {"strict": True})
 
 
-def _decode_custom(obj: Object) -> Object:
-    """Of a custom resource the metadata alone has a known shape."""
-    metadata = _validator(OBJECT_META).validate_python(obj.get("metadata") or {})
-    return {**obj, "metadata": metadata}
+def _decode_custom(custom: CustomVersion, obj: Object, kind: str, field_validation: str) -> tuple[Object, list[str]]:
+    """A custom object, pruned to its schema. Its metadata has the shape that all metadata has."""
+    version = custom.version["name"]
+    metadata, warnings = _decode_metadata(obj.get("metadata") or {}, version, kind)
+    pruned, unknown = prune({**obj, "metadata": metadata}, custom.schema)
+    warnings = sorted(warnings + [f'unknown field "{path}"' for path in unknown])
+    if warnings and field_validation == "Strict":
+        prefix = f'{kind} in version "{version}" cannot be handled as a {kind}: '
+        raise bad_request(f"{prefix}strict decoding error: {', '.join(warnings)}")
+    return pruned, warnings if field_validation == "Warn" else []
+
+
+def _decode_metadata(metadata: Object, version: str, kind: str) -> tuple[Object, list[str]]:
+    validator = _validator(OBJECT_META)
+    metadata = _without_nulls(metadata, definitions()[OBJECT_META])
+    try:
+        return validator.validate_python(metadata), []
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    wrong = next((problem for problem in problems if problem["type"] != "extra_forbidden"), None)
+    if wrong is not None:
+        message = type_error_message(OBJECT_META, wrong)
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
+    unknown = [f'unknown field "metadata.{field_path(problem["loc"])}"' for problem in problems]
+    return validator.validate_python(metadata, extra="ignore"), unknown
 
 
 def build_validator(resource: Resource) -> None:
@@ -170,16 +193,18 @@ def decode(resource: Resource, obj: Object, field_validation: str = "Strict") ->
 
     `obj` itself is left alone.
     """
+    if resource.custom is not None:
+        return _decode_custom(resource.custom, obj, resource.kind, field_validation)
     name = definition_name(resource.api_version, resource.kind)
+    if name is None:
+        raise LookupError(f"there is no schema of {resource.key}")
     return decode_definition(name, obj, resource.version, resource.kind, field_validation)
 
 
 def decode_definition(
-    definition: str | None, obj: Object, version: str, kind: str, field_validation: str = "Strict"
+    definition: str, obj: Object, version: str, kind: str, field_validation: str = "Strict"
 ) -> tuple[Object, list[str]]:
     """`decode` for what isn't a resource: ``io.k8s.api.policy.v1.Eviction``, Binding, DeleteOptions, Scale."""
-    if definition is None:
-        return _decode_custom(obj), []
     validator = _validator(definition)
     try:
         decoded: Object = validator.validate_python(obj)

@@ -19,17 +19,18 @@ import asyncio
 from typing import Any, Final
 
 from actors.apimachinery.operation import OPERATE, WATCH, operations_from_wire
-from actors.apimachinery.resources import RESOURCES
 from actors.apimachinery.status import ApiError
 from actors.apiserver.access import Access
 from actors.apiserver.batch import OPERATIONS_MAX, Batch
 from actors.apiserver.bootstrap import create_missing
 from actors.apiserver.call import Call
 from actors.apiserver.committer import Committer
+from actors.apiserver.definitions import Definitions
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
 from actors.apiserver.registry import Registry
-from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, WatchCache
+from actors.apiserver.served_resources import ServedResources
+from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, Change, WatchCache
 from actors.apiserver.watching import Watching
 from actors.apiserver.write import Writer
 from broker.context import Context
@@ -53,23 +54,37 @@ class ApiServer:
     def __init__(self, ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: str = STORE) -> None:
         self._ctx = ctx
         self.cache = WatchCache(window_events_max)
-        self.watching = Watching(ctx, RESOURCES, self.cache)
-        self.follower = Follower(ctx, self.cache, self.watching.on_changes, self.watching.on_reload, store)
+        self.resources = ServedResources(self.cache)
+        self.watching = Watching(ctx, self.resources, self.cache)
+        self.follower = Follower(ctx, self.cache, self._on_changes, self._on_reload, store)
         committer = Committer(ctx, self._publish_trace, store)
         self.registry = Registry(
-            RESOURCES, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower, store)
+            self.resources, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower, store)
         )
         self.registry.on_commit = self._on_commit
+        self.definitions = Definitions(ctx, self.registry, self.cache)
         self.access = Access()
         self._trace: list[list[Any]] = []
 
     async def start(self) -> None:
         """Load the cache, see that what is built in exists, and begin to serve."""
         await self.follower.start()
+        self.resources.reload()
         await create_missing(self._ctx, self.registry)
         self._ctx.serve(OPERATE, self._on_operate)
         self._ctx.serve(WATCH, self._on_watch)
         self.watching.say_hello()
+        self.definitions.start()
+
+    def _on_changes(self, changes: list[Change]) -> None:
+        self.resources.on_changes(changes)
+        self.watching.on_changes(changes)
+        self.definitions.on_changes(changes)
+
+    def _on_reload(self) -> None:
+        self.resources.reload()
+        self.watching.on_reload()
+        self.definitions.start_over()
 
     def _on_operate(self, request: Request) -> None:
         try:

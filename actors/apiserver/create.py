@@ -14,11 +14,12 @@ from actors.apimachinery.defaults import admit, apply_defaults
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.names import generated_name
 from actors.apimachinery.operation import Object, encode_object
-from actors.apimachinery.status import ApiError, already_exists, bad_request, invalid
+from actors.apimachinery.status import ApiError, already_exists, bad_request, invalid, method_not_supported
 from actors.apimachinery.strategy import prepare_for_create, validate_create
 from actors.apimachinery.validator import decode
 from actors.apiserver.admission import admit_pod_priority, allocate_cluster_ip
 from actors.apiserver.call import Call, check_size, derived_uid, object_body
+from actors.apiserver.conversion import stored_object
 from actors.apiserver.entry import Entry
 from actors.apiserver.namespaces import check_namespace, complete_namespace, namespace_target
 from actors.apiserver.storage_key import collection_of, path_of
@@ -48,6 +49,10 @@ class NewObject:
 def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], attempt: int = 0) -> NewObject:
     """Decode, default, admit and validate what a client wants to create. Raises `ApiError`."""
     resource = call.resource
+    if resource.custom is not None and resource.custom.is_terminating:
+        error = method_not_supported(resource.plural, resource.group, "create")
+        error.status["message"] = "create not allowed while custom resource definition is terminating"
+        raise error
     body = object_body(call, resource.api_version, resource.kind)
     obj, warnings = decode(resource, body, call.field_validation)
     metadata = obj.get("metadata")
@@ -70,6 +75,7 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     errors = validate_create(resource, obj)
     if errors:
         raise invalid(resource.kind, resource.group, metadata.get("name") or "", errors)
+    obj = stored_object(resource, obj)
     blob = encode_object(obj)
     check_size(blob)
     return NewObject(obj, blob, metadata["uid"], generate_name, warnings)

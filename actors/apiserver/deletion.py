@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from actors.apimachinery.custom_resources.definition import CRDS
+from actors.apimachinery.custom_resources.lifecycle import marked_for_deletion
 from actors.apimachinery.meta import format_time, parse_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
@@ -76,6 +78,8 @@ def deletion_of(resource: Resource, obj: Object, options: Mapping[str, Any], now
                 return Pending()
             return _shortened(obj, options, left, max(grace, 0))
         return _ungraceful(obj, options, now_s)
+    if resource.key == CRDS:
+        return _ungraceful(marked_for_deletion(obj, now_s), options, now_s)
     if resource.key == "v1/pods":
         period = _pod_grace_s(obj, grace)
         if period > 0:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import SelectorError
 from actors.apimachinery.status import ApiError, bad_request, expired
 from actors.apiserver.call import Call
+from actors.apiserver.conversion import shown_entry
 from actors.apiserver.entry import Entry
 from actors.apiserver.storage_key import collection_of
 from actors.apiserver.streams import Filter
@@ -52,6 +54,7 @@ class Continue:
 class ListQuestion:
     """What a list asks."""
 
+    resource: Resource
     collection: str
     filter: Filter
     limit: int
@@ -76,6 +79,7 @@ def list_question(call: Call) -> ListQuestion:
         raise bad_request("specifying resource version is not allowed when using continue")
     exact = int(version) if options.get("resourceVersionMatch") == "Exact" and version not in ("", "0") else None
     return ListQuestion(
+        call.resource,
         collection_of(call.resource),
         chosen,
         limit,
@@ -90,7 +94,7 @@ def parse_filter(call: Call) -> Filter:
     options = call.operation.options
     try:
         return Filter.parse(
-            call.resource.key,
+            call.resource,
             call.namespace,
             options.get("labelSelector") or "",
             options.get("fieldSelector") or "",
@@ -153,7 +157,7 @@ class Page:
         return Outcome(
             200,
             self._revision,
-            [entry.data for entry in self._entries],
+            [shown_entry(self._question.resource, entry).data for entry in self._entries],
             [entry.revision for entry in self._entries],
             None,
             extra,

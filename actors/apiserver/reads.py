@@ -7,6 +7,7 @@ from collections.abc import Callable
 from actors.apimachinery.operation import encode_object
 from actors.apimachinery.status import ApiError, bad_request, status_failure
 from actors.apiserver.call import Call
+from actors.apiserver.conversion import shown_entry
 from actors.apiserver.entry import Entry
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.listing import INCONSISTENT, ListQuestion, Page, compacted, list_from_cache, list_question
@@ -71,7 +72,9 @@ class Reader:
             entry = self._cache.get(collection, path)
             if entry is None:
                 raise call.not_found()
-            blob = encode_object(scale_of(entry.object)) if call.operation.subresource == "scale" else entry.data
+            shown = shown_entry(call.resource, entry)
+            is_scale = call.operation.subresource == "scale"
+            blob = encode_object(scale_of(call.resource, shown.object)) if is_scale else shown.data
             return Outcome(200, self._cache.revision, [blob], [entry.revision])
 
         self.when_readable(int(version) if version else None, done, read)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import Key, format_time, uid_of
 from actors.apimachinery.operation import Object, Operation, encode_object
-from actors.apimachinery.resources import ResourceTable
 from actors.apimachinery.status import (
     ApiError,
     bad_request,
@@ -20,6 +19,7 @@ from actors.apimachinery.status import (
 from actors.apimachinery.user import APISERVER_USER, User
 from actors.apiserver.binding import plan_binding, read_binding
 from actors.apiserver.call import Call, object_body
+from actors.apiserver.conversion import shown_plan
 from actors.apiserver.create import NewObject, may_try_another_name, new_object, plan_create, targets_of
 from actors.apiserver.delete import delete_options, plan_delete
 from actors.apiserver.entry import Entry
@@ -28,6 +28,7 @@ from actors.apiserver.listing import list_question
 from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
 from actors.apiserver.scale import plan_scale
+from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.update import Change, patching, plan_update, replacement, stored_change
 from actors.apiserver.watch_cache import WatchCache
@@ -47,7 +48,7 @@ _IP_PROMISES_MAX: Final = 1024
 class Registry:
     """Begins operations. Each ends with one call of its `done`, at once or later."""
 
-    def __init__(self, resources: ResourceTable, cache: WatchCache, writer: Writer, reader: Reader) -> None:
+    def __init__(self, resources: ServedResources, cache: WatchCache, writer: Writer, reader: Reader) -> None:
         self._resources = resources
         self._cache = cache
         self._writer = writer
@@ -157,7 +158,7 @@ class Registry:
             call.operation,
             call.id,
             targets,
-            lambda states: plan_create(call, new, states),
+            lambda states: shown_plan(call.resource, plan_create(call, new, states)),
             done,
             watched_by,
             otherwise=another_name,
@@ -166,7 +167,14 @@ class Registry:
     # Everything that changes one object
 
     def _one(self, call: Call, plan: Callable[[Entry], Plan], done: Done) -> None:
-        self._start(call, Write(call.operation, call.id, [call.target()], lambda states: plan(states[0]), done))
+        resource = call.resource
+        is_object = call.operation.subresource in _PARTS
+
+        def planned(states: Sequence[Entry]) -> Plan:
+            made = plan(states[0])
+            return shown_plan(resource, made) if is_object else made
+
+        self._start(call, Write(call.operation, call.id, [call.target()], planned, done))
 
     def _start(self, call: Call, write: Write) -> None:
         self._writer.start(self._fenced(call, write))

@@ -15,7 +15,9 @@ from actors.apimachinery.resources import Resource
 from actors.apimachinery.selectable_fields import field_value
 from actors.apimachinery.selector import FieldSelector, LabelSelector
 from actors.apimachinery.stream import ADDED, DELETED, MODIFIED, Stream
+from actors.apiserver.conversion import shown_entry
 from actors.apiserver.entry import Entry
+from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.storage_key import collection_of
 from actors.apiserver.watch_cache import Change
 
@@ -35,9 +37,10 @@ class Filter:
         """Whether it has no selectors."""
 
     @classmethod
-    def parse(cls, resource: str, namespace: str, labels: str, fields: str) -> Filter:
+    def parse(cls, resource: Resource, namespace: str, labels: str, fields: str) -> Filter:
         """From texts. Raises `SelectorError`."""
-        return cls(namespace, LabelSelector.parse(labels), FieldSelector.parse(fields, resource))
+        chosen = FieldSelector.parse(fields, resource.key, resource.selectable_fields)
+        return cls(namespace, LabelSelector.parse(labels), chosen)
 
     def selects(self, entry: Entry) -> bool:
         """Whether an object of the right namespace is seen."""
@@ -65,6 +68,8 @@ class Subscription:
 
     stream: Stream
     filter: Filter
+    resource: Resource
+    """As it was when the stream began; a custom resource may have changed since."""
     collection: str
     prev: int
     """Revision of its last event; nothing happened on it between that and the next one published."""
@@ -86,11 +91,10 @@ def row_of(kind: str, change: Change) -> Row:
     return [kind, change.revision, key.namespace, key.name, change.note, change.wall_s]
 
 
-def blob_of(kind: str, change: Change) -> bytes:
+def blob_of(kind: str, change: Change, resource: Resource) -> bytes:
     """The object that goes with it: the new state, or for a DELETED the last one that belonged to the stream."""
-    if kind == DELETED and change.old is not None:
-        return change.old.data
-    return change.last.data
+    entry = change.old if kind == DELETED and change.old is not None else change.last
+    return shown_entry(resource, entry).data
 
 
 class _Group:
@@ -150,7 +154,8 @@ class Chapter:
 class Streams:
     """All subscriptions. Pure bookkeeping: `actor` publishes what `take` gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, resources: ServedResources) -> None:
+        self._resources = resources
         self._by_topic: dict[str, Subscription] = {}
         self._groups: dict[str, _Group] = {}
         self._pending: dict[str, Subscription] = {}
@@ -170,7 +175,7 @@ class Streams:
         known = self._by_topic.get(stream.topic)
         if known is not None:
             return known
-        subscription = Subscription(stream, chosen, collection_of(resource), revision, 0.0)
+        subscription = Subscription(stream, chosen, resource, collection_of(resource), revision, 0.0)
         self._by_topic[stream.topic] = subscription
         self._groups.setdefault(subscription.collection, _Group()).add(subscription)
         return subscription
@@ -192,7 +197,8 @@ class Streams:
                 kind = subscription.filter.seen_as(change)
                 if kind is not None:
                     subscription.rows.append(row_of(kind, change))
-                    subscription.blobs.append(blob_of(kind, change))
+                    resource = self._resources.get(subscription.stream.resource) or subscription.resource
+                    subscription.blobs.append(blob_of(kind, change, resource))
                     self._pending[subscription.stream.topic] = subscription
         return bool(self._pending)
 

@@ -19,6 +19,7 @@ from actors.apimachinery.strategy import is_unchanged, prepare_for_update, valid
 from actors.apimachinery.validator import decode
 from actors.apiserver.admission import keep_cluster_ip
 from actors.apiserver.call import Call, check_depth, check_size, object_body
+from actors.apiserver.conversion import is_stored_so, shown_entry, stored_object
 from actors.apiserver.deletion import is_finished
 from actors.apiserver.entry import Entry
 from actors.apiserver.write import Answer, Commit, Outcome, Plan
@@ -66,7 +67,7 @@ def plan_update(call: Call, change: Change, state: Entry) -> Plan:
     if not state.exists:
         raise call.not_found()
     resource = call.resource
-    old = state.object
+    old = shown_entry(resource, state).object
     wanted = change(old)
     _check_identity(call, wanted, old)
     new, warnings = decode(resource, wanted, call.field_validation)
@@ -85,14 +86,15 @@ def plan_update(call: Call, change: Change, state: Entry) -> Plan:
 def stored_change(resource: Resource, new: Object, state: Entry, warnings: list[str] | None = None) -> Plan:
     """Store a changed object: nothing when it is the same, and a delete when it only waited for its finalizers."""
     extra = {"warnings": warnings} if warnings else None
-    old = state.object
+    old = shown_entry(resource, state).object
     if is_finished(resource, new) and not is_finished(resource, old):
         return Commit(None, answer=encode_object(new), extra={**(extra or {}), "removed": True})
-    blob = encode_object(new)
-    if blob == state.blob or is_unchanged(new, old):
+    stored = stored_object(resource, new)
+    blob = encode_object(stored)
+    if blob == state.blob or (is_unchanged(new, old) and is_stored_so(resource, state)):
         return Answer(Outcome(200, state.revision, [state.data], [state.revision], None, extra))
     check_size(blob)
-    return Commit(blob, object=new, extra=extra)
+    return Commit(blob, object=stored, extra=extra)
 
 
 def _check_identity(call: Call, wanted: Object, old: Object) -> None:

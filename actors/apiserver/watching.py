@@ -13,10 +13,10 @@ import heapq
 from itertools import count
 from typing import Any, Final
 
-from actors.apimachinery.resources import ResourceTable
 from actors.apimachinery.selector import SelectorError
 from actors.apimachinery.stream import HELLO_TOPIC, PROGRESS_BUSY_S, PROGRESS_IDLE_S, REGISTRATION_S, Stream
 from actors.apiserver.follower import Follower
+from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.storage_key import collection_of
 from actors.apiserver.streams import Filter, Streams, Subscription, blob_of, row_of
 from actors.apiserver.watch_cache import Change, WatchCache
@@ -28,14 +28,21 @@ MARKS_AFTER_JOINING_S: Final = (0.02, 0.1, 0.5)
 HELLO_AFTER_S: Final = (0.0, 0.05, 0.2, 1.0)
 
 
+class _NoSuchResource(Exception):
+    """A watch names a resource that isn't served."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no resource {key}")
+
+
 class Watching:
     """The server's side of all streams."""
 
-    def __init__(self, ctx: Context, resources: ResourceTable, cache: WatchCache) -> None:
+    def __init__(self, ctx: Context, resources: ServedResources, cache: WatchCache) -> None:
         self._ctx = ctx
         self._resources = resources
         self._cache = cache
-        self.streams = Streams()
+        self.streams = Streams(resources)
         self._publishing = False
         self._due: list[tuple[float, int, str, bool]] = []
         self._count = count()
@@ -79,6 +86,9 @@ class Watching:
         """Method WATCH: register a stream, and tell what happened on it since a revision."""
         try:
             stream, since, chosen = self._read(request.body)
+        except _NoSuchResource as error:
+            request.fail("NotFound", str(error))
+            return
         except (SelectorError, TypeError, ValueError, MalformedMessage) as error:
             request.fail("BadRequest", str(error))
             return
@@ -99,15 +109,17 @@ class Watching:
         if not all(isinstance(text, str) for text in texts) or isinstance(since, bool) or not isinstance(since, int):
             raise ValueError("a watch's resource, namespace and selectors are strings, its since a number")
         stream = Stream(*texts)
-        if self._resources.get(stream.resource) is None:
-            raise ValueError(f"there is no resource {stream.resource}")
-        return stream, since, Filter.parse(*texts)
+        resource = self._resources.get(stream.resource)
+        if resource is None:
+            raise _NoSuchResource(stream.resource)
+        return stream, since, Filter.parse(resource, *texts[1:])
 
     def _join(self, request: Request, stream: Stream, chosen: Filter, since: int) -> None:
         now_s = self._ctx.monotonic_s()
         resource = self._resources.get(stream.resource)
-        if resource is None:
-            raise LookupError(stream.resource)
+        if resource is None:  # its definition went while the cache was catching up
+            request.fail("NotFound", str(_NoSuchResource(stream.resource)))
+            return
         subscription = self.streams.register(stream, chosen, resource, self._cache.revision)
         if not subscription.mark_due_s:
             subscription.mark_due_s = now_s + PROGRESS_IDLE_S
@@ -121,7 +133,7 @@ class Watching:
             kind = chosen.seen_as(change)
             if kind is not None:
                 rows.append(row_of(kind, change))
-                blobs.append(blob_of(kind, change))
+                blobs.append(blob_of(kind, change, resource))
         request.reply([since, rows, self._cache.revision], blobs)
 
     # Progress marks

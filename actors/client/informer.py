@@ -323,6 +323,12 @@ class InformerSet:
         """The informer of a whole collection, if there is one."""
         return self._informers.get(Stream(resource))
 
+    def forget(self, resource: str) -> None:
+        """Cease to follow a whole collection."""
+        informer = self._informers.pop(Stream(resource), None)
+        if informer is not None:
+            informer.stop()
+
     async def start(self) -> None:
         """Start all; returns when every one is synced."""
         await asyncio.gather(*(informer.start() for informer in self._informers.values()))

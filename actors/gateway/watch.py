@@ -63,7 +63,7 @@ def watch_question(path: RequestPath, query: Query, form: Form) -> WatchQuestion
         field_selector = f"metadata.name={path.name}"
     try:
         labels = str(LabelSelector.parse(query.get("labelSelector") or ""))
-        fields = str(FieldSelector.parse(field_selector, path.resource.key))
+        fields = str(FieldSelector.parse(field_selector, path.resource.key, path.resource.selectable_fields))
     except SelectorError as error:
         raise bad_request(str(error)) from None
     initial = query.get("sendInitialEvents")

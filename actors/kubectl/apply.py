@@ -157,11 +157,10 @@ async def _create(kubectl: Kubectl, manifest: Manifest, modified: Object, option
 async def _patch(
     kubectl: Kubectl, manifest: Manifest, modified: Object, current: Object, options: ApplyOptions
 ) -> tuple[Found, str]:
-    from actors.apimachinery.schema import schema_of
     from actors.apimachinery.strategic_diff import create_three_way_patch
 
     resource = manifest.resource
-    patch_type = "strategic" if schema_of(resource) is not None else "merge"
+    patch_type = "strategic" if resource.custom is None else "merge"
     for attempt in range(CONFLICT_RETRIES + 1):
         patch = create_three_way_patch(last_applied(current), modified, current, resource)
         if not patch:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from actors.apimachinery import jsonpath
+from actors.apimachinery.jsonpath_syntax import Path
 from actors.apimachinery.operation import Object
-from actors.kubectl import jsonpath
 from actors.kubectl.failure import CommandFailed
-from actors.kubectl.jsonpath_syntax import Path
 from actors.kubectl.tab_writer import align
 
 

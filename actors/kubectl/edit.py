@@ -120,10 +120,9 @@ async def _save(kubectl: Kubectl, found: Found, text: str) -> None:
 
 def _patch(found: Found, edited: Object) -> tuple[Object, str]:
     from actors.apimachinery.merge_patch import create_merge_patch
-    from actors.apimachinery.schema import schema_of
     from actors.apimachinery.strategic_diff import create_two_way_patch
 
     original = shown_object(found.object)
-    if schema_of(found.resource) is None:
+    if found.resource.custom is not None:
         return create_merge_patch(original, edited), "merge"
     return create_two_way_patch(original, edited, found.resource), "strategic"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.apimachinery import jsonpath
 from actors.apimachinery.operation import Object
-from actors.kubectl import jsonpath
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.object_printer import to_json, to_yaml
 from actors.kubectl.target import Found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from actors.apimachinery import jsonpath
 from actors.apimachinery.quantity import QuantityError, parse_quantity
-from actors.kubectl import jsonpath
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.target import Found
 

@@ -112,7 +112,7 @@ def canonical_selectors(labels: str, fields: str, resource: Resource) -> tuple[s
     """Selectors in the text form that streams and lists use. Raises `SelectorError`."""
     return (
         str(LabelSelector.parse(labels)) if labels else "",
-        str(FieldSelector.parse(fields, resource.key)) if fields else "",
+        str(FieldSelector.parse(fields, resource.key, resource.selectable_fields)) if fields else "",
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from actors.apimachinery import jsonpath
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
-from actors.kubectl import jsonpath
 from actors.kubectl.failure import CommandFailed, raise_all
 from actors.kubectl.following import ObjectFollower
 from actors.kubectl.grammar import (

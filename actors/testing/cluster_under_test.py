@@ -19,16 +19,19 @@ from typing import Any, Final
 
 import yaml
 
+from actors.apimachinery.custom_resources.definition import CRDS, ESTABLISHED, condition_is_true
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Object, Operation, Result
-from actors.apimachinery.resources import Resource, resolve, resource_for_kind
+from actors.apimachinery.resources import RESOURCES, Resource, ResourceTable, UnknownResource
 from actors.apimachinery.status import ApiError
 from actors.client.client import Client
+from actors.client.discovery import table_with
 from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.oracles import unsettled
 from broker.context import Context, RequestTimeout
 from broker.faults import FaultPolicy
 
+CRDS_NAME: Final = "customresourcedefinitions"
 #: How long things may take in virtual seconds unless a test says otherwise.
 WITHIN_S: Final = 120.0
 #: How long a state must last to count as stable.
@@ -67,28 +70,61 @@ class ClusterUnderTest:
         return self.simulated.run(work, limit_s)
 
     def apply(self, manifest: Manifest, namespace: str = "default") -> list[Object]:
-        """Create the objects of a manifest (a dict, YAML text, or a path), or merge them into those that are there."""
+        """Create the objects of a manifest (a dict, YAML text, or a path), or merge them into those that are there.
+
+        A CustomResourceDefinition is waited for until it is established.
+        """
         return [self._apply(document, namespace) for document in _documents(manifest)]
 
+    def resource(self, name: str) -> Resource:
+        """What a name such as ``pods``, ``deploy`` or ``crontabs.stable.example.com`` means; custom resources, too.
+
+        Raises `UnknownResource`.
+        """
+        try:
+            return RESOURCES.resolve(name)
+        except UnknownResource:
+            return self._discovered().resolve(name)
+
+    def _discovered(self) -> ResourceTable:
+        return table_with(_checked(self._insist(Operation("list", CRDS))).objects)
+
+    def _resource_of(self, document: Object) -> Resource:
+        api_version, kind = document["apiVersion"], document["kind"]
+        resource = RESOURCES.for_kind(api_version, kind) or self._discovered().for_kind(api_version, kind)
+        if resource is None:
+            raise ValueError(f"{api_version} has no kind {kind}")
+        return resource
+
     def _apply(self, document: Object, namespace: str) -> Object:
-        resource = _resource_of(document)
+        applied = self._apply_one(document, namespace)
+        if document["kind"] == "CustomResourceDefinition":
+            name = applied["metadata"]["name"]
+            served = self.run_until(lambda: condition_is_true(self.get(CRDS_NAME, name), ESTABLISHED))
+            if not served:
+                raise NotConverged(self._report(f"the definition {name} was not established"))
+        return applied
+
+    def _apply_one(self, document: Object, namespace: str) -> Object:
+        resource = self._resource_of(document)
+        patch_type = "strategic" if resource.custom is None else "merge"
         where = document["metadata"].get("namespace") or (namespace if resource.namespaced else "")
         name = document["metadata"]["name"]
         result = self._insist(Operation("create", resource.key, where, name, "", document))
         if result.code == 409 and (result.status or {}).get("reason") == "AlreadyExists":
             result = self._insist(
-                Operation("patch", resource.key, where, name, "", document, {"patchType": "strategic"})
+                Operation("patch", resource.key, where, name, "", document, {"patchType": patch_type})
             )
         return _object_of(result)
 
     def get(self, resource: str, name: str, namespace: str = "default") -> Object:
         """An object. Resources are named as for kubectl: ``pods``, ``deploy``, ``deployments.apps``."""
-        found = resolve(resource)
+        found = self.resource(resource)
         return _object_of(self._insist(Operation("get", found.key, namespace if found.namespaced else "", name)))
 
     def list(self, resource: str, namespace: str = "default", label_selector: str = "") -> Sequence[Object]:
         """The objects of a collection in a namespace."""
-        found = resolve(resource)
+        found = self.resource(resource)
         options = {"labelSelector": label_selector} if label_selector else {}
         where = namespace if found.namespaced else ""
         return _checked(self._insist(Operation("list", found.key, where, options=options))).objects
@@ -96,10 +132,10 @@ class ClusterUnderTest:
     def patch(
         self, resource: str, name: str, patch: Any, namespace: str = "default", *, subresource: str = ""
     ) -> Object:
-        """Merge a patch into an object (strategic merge)."""
-        found = resolve(resource)
+        """Merge a patch into an object (strategic merge; a JSON merge patch for custom resources)."""
+        found = self.resource(resource)
         where = namespace if found.namespaced else ""
-        options = {"patchType": "strategic"}
+        options = {"patchType": "strategic" if found.custom is None else "merge"}
         return _object_of(self._insist(Operation("patch", found.key, where, name, subresource, patch, options)))
 
     def scale(self, resource: str, name: str, replicas: int, namespace: str = "default") -> None:
@@ -108,7 +144,7 @@ class ClusterUnderTest:
 
     def delete(self, resource: str, name: str, namespace: str = "default") -> None:
         """Ask for an object's deletion; one that isn't there is fine."""
-        found = resolve(resource)
+        found = self.resource(resource)
         result = self._insist(Operation("delete", found.key, namespace if found.namespaced else "", name))
         if result.code != 404:
             _checked(result)
@@ -217,13 +253,6 @@ def _documents(manifest: Manifest) -> list[Object]:
         return [json.loads(json.dumps(manifest))]
     text = manifest.read_text() if isinstance(manifest, Path) else manifest
     return [document for document in yaml.safe_load_all(text) if document]
-
-
-def _resource_of(document: Object) -> Resource:
-    resource = resource_for_kind(document["apiVersion"], document["kind"])
-    if resource is None:
-        raise ValueError(f"{document['apiVersion']} has no kind {document['kind']}")
-    return resource
 
 
 def _checked(result: Result) -> Result:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from broker.context import Context
-from broker.message import MalformedMessage, Request, pack
+from broker.message import MalformedMessage, Request
 from store import protocol
 from store.actor import COMPACTION_CHECK_S, COMPACTION_STEPS, HistoryLimits
 from store.answered import AnsweredRequests
@@ -106,7 +106,7 @@ class EtcdStoreActor:
         def handle(request: Request) -> None:
             answered = self._answered.get(request.id)
             if answered is not None:
-                request.reply_encoded(*answered)
+                request.reply(*answered)
             elif request.id not in self._in_flight:
                 self._in_flight.add(request.id)
                 self._ctx.spawn(self._serve(request, answer, remembers), request.method)
@@ -125,10 +125,9 @@ class EtcdStoreActor:
         except EtcdUnreachable:
             pass  # the requester repeats itself
         else:
-            encoded = pack(body)
             if remembers:
-                self._answered.add(request.id, encoded, blobs)
-            request.reply_encoded(encoded, blobs)
+                self._answered.add(request.id, body, blobs)
+            request.reply(body, blobs)
         finally:
             self._in_flight.discard(request.id)
 

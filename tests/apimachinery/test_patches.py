@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.apimachinery.custom_resources.definition import CustomVersion
 from actors.apimachinery.json_patch import apply_json_patch
 from actors.apimachinery.merge_patch import apply_merge_patch, create_merge_patch, create_three_way_merge_patch
 from actors.apimachinery.resources import new_resource, resource_of
@@ -209,7 +210,7 @@ def test_bad_strategic_patches_are_bad_requests(patch):
 
 
 def test_custom_resources_have_no_strategic_merge():
-    crontabs = new_resource("example.com", "v1", "CronTab", "crontabs", namespaced=True)
+    crontabs = new_resource("example.com", "v1", "CronTab", "crontabs", namespaced=True, custom=CustomVersion({}, {}))
     with pytest.raises(ApiError) as caught:
         apply_strategic_merge({}, {}, crontabs)
     assert caught.value.code == 415

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from actors.apimachinery.defaults import admit, apply_defaults
 from actors.apimachinery.names import SUFFIX_ALPHABET, generated_name, name_faults
-from actors.apimachinery.resources import RESOURCES, new_resource, resource_of
+from actors.apimachinery.resources import RESOURCES, resource_of
 from actors.apimachinery.strategy import (
-    is_unchanged,
     prepare_for_create,
     prepare_for_update,
     validate_create,
@@ -463,18 +462,6 @@ def test_namespaces_of_objects():
     assert [str(e) for e in validate_create(resource_of("v1/nodes"), {"metadata": {}})] == [
         "metadata.name: Required value: name or generateName is required"
     ]
-
-
-def test_custom_resources_count_generations():
-    crontabs = new_resource("example.com", "v1", "CronTab", "crontabs", namespaced=True, subresources=("status",))
-    old = {"metadata": {"name": "c", "namespace": "d", "generation": 1}, "spec": {"a": 1}, "status": {"s": 1}}
-    new = {"metadata": {"name": "c", "namespace": "d"}, "spec": {"a": 2}}
-    prepare_for_update(crontabs, new, old)
-    assert new["metadata"]["generation"] == 2
-    assert new["status"] == {"s": 1}
-    assert validate_update(crontabs, new, old) == []
-    assert not is_unchanged(new, old)
-    assert is_unchanged(copy.deepcopy(old), old)
 
 
 @settings(max_examples=100)

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from actors.apimachinery.resources import RESOURCES, new_resource, resource_of
+from actors.apimachinery.resources import RESOURCES, resource_of
 from actors.apimachinery.status import ApiError
 from actors.apimachinery.validator import decode, validate
 
@@ -144,12 +144,6 @@ def test_open_parts_keep_anything_even_nulls():
     obj = {"metadata": {"name": "r"}, "data": {"any": {"thing": [1, None, {"x": None}]}}, "revision": 1}
     kept = copy.deepcopy(obj)
     assert decode(resource_of("apps/v1/controllerrevisions"), obj)[0] == kept
-
-
-def test_a_custom_resource_has_its_metadata_checked():
-    crontabs = new_resource("example.com", "v1", "CronTab", "crontabs", namespaced=True)
-    obj = {"metadata": {"name": "c"}, "spec": {"anything": [None]}}
-    assert decode(crontabs, obj)[0] == obj
 
 
 def test_every_kind_can_be_decoded():

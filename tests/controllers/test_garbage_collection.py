@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from actors.apimachinery.resources import RESOURCES
 from actors.controllers.garbage_collector.collection import Item, OwnerState, collect, owner_key, state_of
 
 SOLID, GONE, WAITING = OwnerState.SOLID, OwnerState.GONE, OwnerState.WAITING
@@ -92,6 +93,6 @@ def test_an_owner_of_the_same_name_but_another_uid_is_gone() -> None:
 
 def test_owners_are_looked_for_where_their_kind_lives() -> None:
     child = item("a", ("x",))
-    assert owner_key(child, reference("x")) == ("apps/v1/replicasets", "default", "x")
-    assert owner_key(child, {**reference("n"), "apiVersion": "v1", "kind": "Node"}) == ("v1/nodes", "", "n")
-    assert owner_key(child, {**reference("w"), "apiVersion": "example.org/v1", "kind": "Widget"}) is None
+    assert owner_key(RESOURCES, child, reference("x")) == ("apps/v1/replicasets", "default", "x")
+    assert owner_key(RESOURCES, child, {**reference("n"), "apiVersion": "v1", "kind": "Node"}) == ("v1/nodes", "", "n")
+    assert owner_key(RESOURCES, child, {**reference("w"), "apiVersion": "example.org/v1", "kind": "Widget"}) is None

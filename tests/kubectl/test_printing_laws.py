@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.apimachinery import jsonpath
 from actors.apimachinery.tables.duration import human_duration
 from actors.apimachinery.tables.pods import summarize_pod
-from actors.kubectl import jsonpath
 from actors.kubectl.grammar import parse_duration_s
 from actors.kubectl.object_printer import to_json, to_yaml
 from actors.kubectl.tab_writer import align

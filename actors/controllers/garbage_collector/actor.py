@@ -11,19 +11,23 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.apimachinery.meta import Key, is_being_deleted, key_of, uid_of
-from actors.apimachinery.operation import Object, Operation
+from actors.apimachinery.operation import Object, Operation, Result
+from actors.apimachinery.resources import Resource
 from actors.apimachinery.stream import DELETED
 from actors.client.client import Client
 from actors.client.controller import observe_results, settled
-from actors.client.informer import InformerSet
+from actors.client.discovery import Discovery
+from actors.client.informer import Informer, InformerSet
 from actors.client.rounds import Rounds, Taken
 from actors.controllers.garbage_collector.collection import (
     FOREGROUND,
     ORPHAN,
     Item,
+    OwnerKey,
     OwnerState,
     Reference,
     collect,
+    ended_owner_key,
     owner_key,
     owner_uids,
     state_of,
@@ -31,7 +35,8 @@ from actors.controllers.garbage_collector.collection import (
 from broker.context import Context, RequestError
 from broker.message import Cause
 
-#: The kinds whose objects have owners in practice. Objects of other kinds are never collected; as owners they count.
+#: The built-in kinds whose objects have owners in practice, watched beside every custom resource. Objects of other
+#: kinds are never collected; as owners they count.
 WATCHED: Final = (
     "v1/pods",
     "apps/v1/replicasets",
@@ -59,15 +64,18 @@ class GarbageCollector:
         self._ctx = ctx
         self._client = Client(ctx)
         self._informers = InformerSet(self._client)
+        self._discovery = Discovery(self._informers)
+        self._watched: list[str] = []
+        self._ended: dict[tuple[str, str], Resource] = {}
+        """Custom resources whose definition was deleted, by apiVersion and kind."""
         self._rounds = Rounds(ctx, ITEMS_A_ROUND_MAX, self._begin)
         self._queue = self._rounds.queue
 
     async def run(self) -> None:
         """Collect for ever."""
         for resource in WATCHED:
-            informer = self._informers.of(resource)
-            informer.add_index(OWNER_INDEX, owner_uids)
-            informer.on_event(self._handler(resource))
+            self._watch(resource)
+        self._discovery.on_change(self._on_resources)
         await self._informers.start()
         self._look_at_everything()
         self._rounds.start()
@@ -75,8 +83,40 @@ class GarbageCollector:
             await self._ctx.sleep(RESYNC_S * (1 + self._ctx.random.random()))
             self._look_at_everything()
 
+    def _watch(self, resource: str) -> Informer:
+        informer = self._informers.of(resource)
+        informer.add_index(OWNER_INDEX, owner_uids)
+        informer.on_event(self._handler(resource))
+        self._watched.append(resource)
+        return informer
+
+    def _on_resources(self, before: list[Resource], now: list[Resource]) -> None:
+        """A definition's resources changed: its objects are watched in the preferred version."""
+        old, new = (before[0].key if before else ""), (now[0].key if now else "")
+        if old == new:
+            return
+        if old:
+            self._cease_to_watch(before)
+        if new:
+            self._ctx.spawn(self._watch(new).start(), f"watch {new}")
+
+    def _cease_to_watch(self, resources: list[Resource]) -> None:
+        """A definition is gone, and its objects with it, even those whose end hasn't been told yet."""
+        key, custom = resources[0].key, resources[0].custom
+        informer = self._informers.whole(key)
+        self._watched.remove(key)
+        self._informers.forget(key)
+        if custom is None or informer is None or self._discovery.definitions.get(Key("", custom.crd_name)) is not None:
+            return  # only not served any more: its objects are still there
+        self._ended.update(((resource.api_version, resource.kind), resource) for resource in resources)
+        for obj in informer.items():
+            self._add_dependents(obj)
+
+    def _owner_key(self, item: Item, reference: Reference) -> OwnerKey | None:
+        return owner_key(self._discovery.table, item, reference) or ended_owner_key(self._ended, item, reference)
+
     def _look_at_everything(self) -> None:
-        for resource in WATCHED:
+        for resource in self._watched:
             for obj in self._informers.of(resource).items():
                 self._consider(resource, obj)
 
@@ -106,7 +146,7 @@ class GarbageCollector:
         return [state_of(reference, self._known_owner(item, reference)) for reference in item.references]
 
     def _known_owner(self, item: Item, reference: Reference) -> Item | None:
-        key = owner_key(item, reference)
+        key = self._owner_key(item, reference)
         if key is None:
             return None
         resource, namespace, name = key
@@ -117,7 +157,7 @@ class GarbageCollector:
     def _dependents(self, uid: str) -> list[Item]:
         return [
             Item(resource, obj)
-            for resource in WATCHED
+            for resource in self._watched
             for obj in self._informers.of(resource).by_index(OWNER_INDEX, uid)
         ]
 
@@ -161,26 +201,27 @@ class GarbageCollector:
 
     def _item(self, key: Key) -> Item | None:
         resource, _, name = key.name.partition(" ")
-        obj = self._informers.of(resource).get(Key(key.namespace, name))
+        informer = self._informers.whole(resource)
+        obj = informer.get(Key(key.namespace, name)) if informer is not None else None
         return Item(resource, obj) if obj is not None else None
 
     async def _certain_states(self, items: Sequence[Item]) -> list[list[OwnerState]]:
         """How all references stand, read from the API server: each owner once."""
-        keys = (owner_key(item, reference) for item in items for reference in item.references)
+        keys = (self._owner_key(item, reference) for item in items for reference in item.references)
         wanted = {key: None for key in keys if key is not None}
         operations = [Operation("get", resource, namespace, name) for resource, namespace, name in wanted]
         results = await self._client.batch(operations)
-        owners: dict[tuple[str, str, str], Item | None] = {}
+        owners: dict[OwnerKey, Item | None] = {}
+        ended = {resource.key for resource in self._ended.values()}
         for key, result in zip(wanted, results, strict=True):
-            if not result.ok and result.code != 404:
+            if not result.ok and not (_says_gone(result) or (result.code == 404 and key[0] in ended)):
                 raise RequestError(f"{key}: {result.status}")
             owners[key] = Item(key[0], result.object) if result.ok else None
         return [[self._certain_state(item, reference, owners) for reference in item.references] for item in items]
 
-    @staticmethod
-    def _certain_state(item: Item, reference: Reference, owners: dict[tuple[str, str, str], Item | None]) -> OwnerState:
-        key = owner_key(item, reference)
-        if key is None:
+    def _certain_state(self, item: Item, reference: Reference, owners: dict[OwnerKey, Item | None]) -> OwnerState:
+        key = self._owner_key(item, reference)
+        if key is None or key not in owners:
             return OwnerState.SOLID  # of a kind unknown here: not to be judged
         return state_of(reference, owners[key])
 
@@ -206,6 +247,11 @@ class GarbageCollector:
                 self._queue.done(key, cause)
             else:
                 self._queue.failed(key, cause)
+
+
+def _says_gone(result: Result) -> bool:
+    """Whether an answer says that the object isn't there; a resource that isn't served says nothing about it."""
+    return result.code == 404 and bool(((result.status or {}).get("details") or {}).get("name"))
 
 
 async def run(ctx: Context) -> None:

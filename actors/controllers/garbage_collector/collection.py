@@ -19,12 +19,14 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import is_being_deleted, uid_of
 from actors.apimachinery.operation import Object, Operation
-from actors.apimachinery.resources import resource_for_kind
+from actors.apimachinery.resources import Resource, ResourceTable
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 
 Reference = Mapping[str, Any]
+OwnerKey = tuple[str, str, str]
+"""Resource, namespace and name of an owner."""
 
 
 class OwnerState(Enum):
@@ -83,11 +85,23 @@ def state_of(reference: Reference, owner: Item | None) -> OwnerState:
     return OwnerState.SOLID
 
 
-def owner_key(item: Item, reference: Reference) -> tuple[str, str, str] | None:
+def owner_key(table: ResourceTable, item: Item, reference: Reference) -> OwnerKey | None:
     """Resource, namespace and name of an owner; None for a kind that doesn't exist (its owner can't be judged)."""
-    resource = resource_for_kind(reference["apiVersion"], reference["kind"])
+    resource = table.for_kind(reference["apiVersion"], reference["kind"])
     if resource is None:
         return None
+    if resource.custom is not None:
+        resource = table.preferred_version(resource)  # custom resources are watched in that one
+    return _key_in(resource, item, reference)
+
+
+def ended_owner_key(ended: Mapping[tuple[str, str], Resource], item: Item, reference: Reference) -> OwnerKey | None:
+    """The same for an owner of a kind whose definition was deleted: there is nothing under that key any more."""
+    resource = ended.get((reference["apiVersion"], reference["kind"]))
+    return _key_in(resource, item, reference) if resource is not None else None
+
+
+def _key_in(resource: Resource, item: Item, reference: Reference) -> OwnerKey:
     namespace = item.object["metadata"].get("namespace", "") if resource.namespaced else ""
     return resource.key, namespace, reference["name"]
 

@@ -7,8 +7,11 @@ from typing import Final
 
 from actors.apimachinery.meta import Key, is_being_deleted
 from actors.apimachinery.operation import Object, Operation, Result
+from actors.apimachinery.resources import Resource
+from actors.apimachinery.status import ApiError
 from actors.client.client import Client
 from actors.client.controller import observe_results
+from actors.client.discovery import discover
 from actors.client.informer import InformerSet
 from actors.client.rounds import Rounds, Taken
 from actors.controllers.namespace.content import (
@@ -74,7 +77,7 @@ class NamespaceController:
                     finished = await self._empty(namespace)
                 else:
                     finished = await self._write([service_account(key.name)])
-            except RequestError:
+            except (RequestError, ApiError):
                 self._rounds.queue.failed(key, cause)
                 return
         if finished:
@@ -90,8 +93,9 @@ class NamespaceController:
     async def _empty(self, namespace: Object) -> bool:
         """Delete what is in it; whether nothing was left and the namespace was let go."""
         name = namespace["metadata"]["name"]
-        results = await self._client.batch(emptying(name))
-        left, failures = _what_is_left(results)
+        resources = contents(await discover(self._client))
+        results = await self._client.batch(emptying(name, resources))
+        left, failures = _what_is_left(resources, results)
         if not failures and not any(left.values()):
             return await self._write([finalization(namespace)])
         status = status_update(namespace, left, failures, self._ctx.wall_s())
@@ -102,11 +106,13 @@ class NamespaceController:
         return False
 
 
-def _what_is_left(results: Sequence[Result]) -> tuple[dict[str, Sequence[Object]], list[str]]:
+def _what_is_left(
+    resources: Sequence[Resource], results: Sequence[Result]
+) -> tuple[dict[str, Sequence[Object]], list[str]]:
     """By resource what the lists show, and what went wrong."""
     left: dict[str, Sequence[Object]] = {}
     failures: list[str] = []
-    for resource, deletion, listed in zip(contents(), results[::2], results[1::2], strict=True):
+    for resource, deletion, listed in zip(resources, results[::2], results[1::2], strict=True):
         # Not every known kind need be served; what is not served has no content.
         refused = [r.status for r in (deletion, listed) if not r.ok and r.code not in (404, 405) and r.status]
         failures.extend(str(status.get("message", "")) for status in refused)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object, Operation
-from actors.apimachinery.resources import RESOURCES, Resource
+from actors.apimachinery.resources import Resource, ResourceTable
 
 FINALIZER: Final = "kubernetes"
 SERVICE_ACCOUNT: Final = "default"
@@ -15,9 +15,9 @@ NAMESPACES: Final = "v1/namespaces"
 SERVICE_ACCOUNTS: Final = "v1/serviceaccounts"
 
 
-def contents() -> list[Resource]:
+def contents(table: ResourceTable) -> list[Resource]:
     """The resources a namespace may contain."""
-    return [r for r in RESOURCES.preferred() if r.namespaced and "deletecollection" in r.verbs and "list" in r.verbs]
+    return [r for r in table.preferred() if r.namespaced and "deletecollection" in r.verbs and "list" in r.verbs]
 
 
 def service_account(namespace: str) -> Operation:
@@ -30,10 +30,10 @@ def service_account(namespace: str) -> Operation:
     return Operation("create", SERVICE_ACCOUNTS, namespace, SERVICE_ACCOUNT, "", body)
 
 
-def emptying(namespace: str) -> list[Operation]:
+def emptying(namespace: str, resources: Sequence[Resource]) -> list[Operation]:
     """Deletes everything, and then asks what is left: for each resource a deletion and a list, in this order."""
     operations: list[Operation] = []
-    for resource in contents():
+    for resource in resources:
         operations.append(Operation("deletecollection", resource.key, namespace))
         operations.append(Operation("list", resource.key, namespace))
     return operations

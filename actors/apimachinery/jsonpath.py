@@ -1,4 +1,4 @@
-"""Evaluates kubectl's JSONPath templates (syntax: `actors.kubectl.jsonpath_syntax`)."""
+"""Evaluates kubectl's JSONPath templates (syntax: `actors.apimachinery.jsonpath_syntax`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from actors.kubectl.jsonpath_syntax import (
+from actors.apimachinery.go_json import to_json
+from actors.apimachinery.jsonpath_syntax import (
     Descent,
     Field,
     Filter,
@@ -63,8 +64,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        from actors.kubectl.object_printer import to_json
-
         return to_json(value, indent=None)
     return str(value)
 
