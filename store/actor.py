@@ -6,57 +6,46 @@ then are the requests answered and the changes published. Under load the groups 
 pile up while the disk syncs.
 
 Reads (RANGE, WATCH, STATUS) are answered at once from committed state: nothing is applied outside a commit, so what a
-reader sees is durable. If the log fails, the actor crashes rather than go on with a state the disk may not have; its
+reader sees is durable. When the disk has no room for a batch, it is taken back and refused (`store.alarm`). If the log
+fails otherwise, the actor crashes rather than go on with a state the disk may not have; its
 requesters repeat themselves to the next incarnation, and every write of theirs carries a precondition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.context import Context
 from broker.message import MalformedMessage, Request
 from store import protocol
+from store.alarm import LEASE_COST_BYTES, NOSPACE, QUOTA_BYTES, SpaceAlarm, txn_cost
 from store.answered import AnsweredRequests
-from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, StoreError
+from store.compaction import Compactor
+from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, NoSpace, StoreError
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
-from store.log import Log
+from store.log import Log, LogFull
 from store.mvcc import Mvcc
 from store.publication import piece_end
+from store.retention import HistoryLimits, Retention
 from store.transaction import Txn, check_txn
 from store.wire import InvalidRequest, log_body, range_answer, read_integers, read_range, read_txns, txn_answer
 
 #: A publication or an answer to WATCH has no more events, except when one revision alone has more.
 PUBLISHED_EVENTS_MAX: Final = 2000
 PROGRESS_SLEEP_MIN_S: Final = 0.01
-#: Revisions that stay readable before automatic compaction gives them up.
-HISTORY_REVISIONS: Final = 50_000
-#: Compaction also sets in when the watch log's keys and values are larger than this.
-HISTORY_BYTES: Final = 128 * 1024 * 1024
 #: An answer to VERSIONS has no more versions.
 VERSIONS_MAX: Final = 20_000
-#: How often leases are looked at (etcd: every half second) and compaction is considered.
+#: How often leases are looked at (etcd: every half second).
 LEASE_CHECK_S: Final = 0.5
-COMPACTION_CHECK_S: Final = 5.0
-#: Compaction frees so many changes, then lets requests through for so long.
-PURGE_EVENTS: Final = 1000
-PURGE_PAUSE_S: Final = 0.01
-
-#: Compaction waits until so-and-so large a part (a tenth) of the history can go: a sync is not worth a few revisions.
-COMPACTION_STEPS: Final = 10
 
 _LEASE_ID_BOUND: Final = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryLimits:
-    """How much history automatic compaction leaves."""
-
-    revisions: int = HISTORY_REVISIONS
-    bytes: int = HISTORY_BYTES
+_Outcome = tuple[Any, list[bytes]] | StoreError
+"""What became of a write: its reply's body and blobs, or why it was refused."""
 
 
 @dataclass(slots=True)
@@ -68,22 +57,25 @@ class _Pending:
     """Changes the data model; answers the reply's body and blobs. Raises `StoreError` when refused."""
 
 
-async def run(ctx: Context, log: Log, history: HistoryLimits = HistoryLimits()) -> None:
+async def run(ctx: Context, log: Log, history: HistoryLimits | None = None, quota_bytes: int = QUOTA_BYTES) -> None:
     """Serve the store until the actor is stopped. Raises `LogError` when the log can't be read or written."""
-    store = StoreActor(ctx, log)
+    store = StoreActor(ctx, log, quota_bytes)
     store.start()
     ctx.spawn(store.expire_leases(), "leases")
-    ctx.spawn(store.compact_automatically(history), "compaction")
+    ctx.spawn(store.compact_automatically(Retention(history or HistoryLimits())), "compaction")
     await store.publish_progress()
 
 
 class StoreActor:
     """State of one incarnation."""
 
-    def __init__(self, ctx: Context, log: Log) -> None:
+    def __init__(self, ctx: Context, log: Log, quota_bytes: int = QUOTA_BYTES) -> None:
         self._ctx = ctx
         self._log = log
         self._mvcc = Mvcc()
+        self._alarm = SpaceAlarm(log, quota_bytes)
+        self._compactor = Compactor(ctx, self._mvcc, log, self._alarm)
+        self.compact_automatically = self._compactor.compact_automatically
         self._pending: list[_Pending] = []
         self._in_flight: set[str] = set()
         self._answered = AnsweredRequests()
@@ -94,6 +86,7 @@ class StoreActor:
         """Load the log, serve every method, and tell subscribers where the store is."""
         content = self._log.load()
         self._mvcc.restore(content.changes, content.leases, content.compacted_revision, self._ctx.monotonic_s())
+        self._alarm.start(content.nospace)
         handlers: dict[str, Callable[[Request], None]] = {
             protocol.TXN: self._on_txn,
             protocol.RANGE: self._reading(self._range),
@@ -104,7 +97,9 @@ class StoreActor:
             protocol.LEASES: self._reading(self._leases),
             protocol.VERSIONS: self._reading(self._versions),
             protocol.LEASE_KEEPALIVE: self._reading(self._lease_keepalive),
+            protocol.ALARM: self._reading(self._set_alarm),
             protocol.COMPACT: self._on_compact,
+            protocol.DEFRAGMENT: self._on_defragment,
             protocol.LEASE_GRANT: self._writing(self._lease_grant),
             protocol.LEASE_REVOKE: self._writing(self._lease_revoke),
         }
@@ -132,6 +127,8 @@ class StoreActor:
         wall_s = self._ctx.wall_s()
         for txn, note in txns:
             try:
+                if self._alarm.watchful:
+                    self._alarm.admit(txn_cost(txn))
                 answer = self._mvcc.txn(txn, note, wall_s)
             except StoreError as error:
                 body.append([None, self._mvcc.revision, [error.code, str(error)]])
@@ -147,6 +144,7 @@ class StoreActor:
             raise LeaseTTLTooLarge
 
         def apply() -> tuple[Any, list[bytes]]:
+            self._alarm.admit(LEASE_COST_BYTES)
             chosen = lease_id
             while chosen == 0 or (not lease_id and chosen in self._mvcc.lessor):
                 chosen = self._ctx.random.getrandbits(63)
@@ -198,7 +196,25 @@ class StoreActor:
         """Apply the batch, make it durable, answer it, publish it: in this order."""
         pending, self._pending = self._pending, []
         before = self._mvcc.revision
-        outcomes: list[tuple[Any, list[bytes]] | StoreError] = []
+        try:
+            outcomes = self._apply_and_keep(pending)
+        except LogFull:
+            # Once more with the alarm raised: what only reads or deletes is let through if there is a reserve.
+            self._alarm.activate()
+            try:
+                outcomes = self._apply_and_keep(pending)
+            except LogFull:
+                outcomes = [NoSpace()] * len(pending)
+        for write, outcome in zip(pending, outcomes, strict=True):
+            if write.request is not None:
+                self._answer(write.request, outcome)
+        if self._mvcc.revision != before:
+            self._publish(self._mvcc.events_since(before), before)
+
+    def _apply_and_keep(self, pending: list[_Pending]) -> list[_Outcome]:
+        """What became of each write. Raises `LogFull`, and has changed nothing then."""
+        before = self._mvcc.revision
+        outcomes: list[_Outcome] = []
         for write in pending:
             try:
                 outcomes.append(write.apply())
@@ -207,14 +223,16 @@ class StoreActor:
         changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
         leases, self._lease_records = self._lease_records, []
         if changes or leases:
-            self._log.append(changes, leases)
-        for write, outcome in zip(pending, outcomes, strict=True):
-            if write.request is not None:
-                self._answer(write.request, outcome)
-        if changes:
-            self._publish(changes, before)
+            try:
+                self._log.append(changes, leases)
+            except LogFull:
+                self._mvcc.undo(before)
+                raise
+            self._mvcc.settle()
+            self._alarm.measure()
+        return outcomes
 
-    def _answer(self, request: Request, outcome: tuple[Any, list[bytes]] | StoreError) -> None:
+    def _answer(self, request: Request, outcome: _Outcome) -> None:
         self._in_flight.discard(request.id)
         if isinstance(outcome, StoreError):
             request.fail(outcome.code, str(outcome))
@@ -293,6 +311,8 @@ class StoreActor:
             "history_bytes": mvcc.history_bytes,
             "log_bytes": sizes.allocated,
             "log_bytes_in_use": sizes.in_use,
+            "quota_bytes": self._alarm.quota_bytes,
+            "alarms": self._alarm.names,
             "leases": len(mvcc.lessor),
             "incarnation": self._ctx.incarnation,
         }, []
@@ -363,42 +383,45 @@ class StoreActor:
         try:
             body = _body_of(request)
             (revision,) = read_integers(body, "revision")
-            self._mvcc.compact(revision)
+            self._compactor.compact(revision)
         except StoreError as error:
             request.fail(error.code, str(error))
             return
-        self._log.compact(revision, ())
         answer = {"revision": self._mvcc.revision}
         if body.get("physical"):
             self._in_flight.add(request.id)
-            self._ctx.spawn(self._purge_and_answer(request, answer), "purge")
+            self._ctx.spawn(self._answer_after(self._compactor.purge(), request, answer), "purge")
         else:
             self._answer(request, (answer, []))
-            self._ctx.spawn(self._purge(), "purge")
+            self._ctx.spawn(self._compactor.purge(), "purge")
 
-    async def _purge_and_answer(self, request: Request, answer: Any) -> None:
-        await self._purge()
-        self._answer(request, (answer, []))
+    def _on_defragment(self, request: Request) -> None:
+        if not self._is_repeat(request):
+            self._in_flight.add(request.id)
+            answer = {"revision": self._mvcc.revision}
+            self._ctx.spawn(self._answer_after(self._compactor.defragment(), request, answer), "defragment")
 
-    async def compact_automatically(self, history: HistoryLimits) -> None:
-        """Keep the history within its limits, for ever; begins by freeing what a crash left of a compaction."""
-        while True:
-            await self._purge()
-            await self._ctx.sleep(COMPACTION_CHECK_S)
-            revision = self._mvcc.revision
-            target = revision - history.revisions
-            if self._mvcc.history_bytes > history.bytes:
-                target = max(target, (revision + max(self._mvcc.compacted_revision, 0)) // 2)
-            step = max(1, history.revisions // COMPACTION_STEPS)
-            if target >= max(self._mvcc.compacted_revision, 0) + step:
-                self._mvcc.compact(target)
+    async def _answer_after(self, work: Coroutine[Any, Any, None], request: Request, answer: Any) -> None:
+        try:
+            await work
+        except StoreError as error:
+            self._answer(request, error)
+        else:
+            self._answer(request, (answer, []))
 
-    async def _purge(self) -> None:
-        """Free what was compacted, in steps between which requests are served."""
-        while self._mvcc.purge_pending:
-            revision = self._mvcc.compacted_revision
-            self._log.compact(revision, self._mvcc.purge(PURGE_EVENTS))
-            await self._ctx.sleep(PURGE_PAUSE_S)
+    def _set_alarm(self, body: Any) -> tuple[Any, list[bytes]]:
+        """Raise or lift NOSPACE; answers which alarms that changed."""
+        if type(body) is not dict or type(body.get("raised")) is not bool:
+            raise InvalidRequest("the request is a mapping with the truth of raised")
+        changed = self._alarm.raised != body["raised"]
+        try:
+            if changed and body["raised"]:
+                self._alarm.activate()
+            elif changed:
+                self._alarm.deactivate()
+        except LogFull as error:
+            raise NoSpace from error
+        return {"alarms": [NOSPACE] if changed else [], "revision": self._mvcc.revision}, []
 
 
 def _body_of(request: Request) -> Any:

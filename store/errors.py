@@ -70,6 +70,14 @@ class DuplicateKey(StoreError):
     message = "etcdserver: duplicate key given in txn request"
 
 
+class NoSpace(StoreError):
+    """The space quota is used up or the disk is full: reads and deletes go on, other writes wait for an operator."""
+
+    code = "NoSpace"
+    grpc_code = 8
+    message = "etcdserver: mvcc: database space exceeded"
+
+
 class LeaseNotFound(StoreError):
     """No such lease, or it has expired."""
 

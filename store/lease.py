@@ -76,6 +76,10 @@ class Lessor:
         self._leases[lease_id] = lease
         return lease
 
+    def put_back(self, lease: Lease) -> None:
+        """Undo `remove`."""
+        self._leases[lease.id] = lease
+
     def keep_alive(self, lease_id: int, now_s: float) -> int:
         """Start the lease's time anew; answers its time to live. Raises `LeaseNotFound`."""
         lease = self.get(lease_id)

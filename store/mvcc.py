@@ -33,7 +33,7 @@ from store.comparison import NO_KEY, satisfies
 from store.errors import Compacted, FutureRevision, KeyNotFound
 from store.key_index import KeyIndex
 from store.key_value import SUB_REVISION_BITS, KeyValue, mod_revision_of
-from store.lease import LeaseRecord, Lessor
+from store.lease import Lease, LeaseRecord, Lessor
 from store.ordering import order_and_filter
 from store.publication import piece_end
 from store.transaction import (
@@ -79,6 +79,8 @@ class Mvcc:
         self._history: dict[bytes, list[KeyValue]] = {}
         self._index = KeyIndex()
         self._events: list[KeyValue] = []
+        self._lease_changes: list[tuple[Lease, bool]] = []
+        """Leases granted (true) and revoked since `settle`, for `undo`."""
         self._purged_revision = -1
         """The compacted revision up to which memory was freed."""
         self._sub_revision = 0
@@ -169,10 +171,12 @@ class Mvcc:
     def grant(self, lease_id: int, ttl_s: int, now_s: float) -> LeaseRecord:
         """Grant a lease; changes no revision. Raises `LeaseExists`, `LeaseTTLTooLarge`."""
         lease = self.lessor.grant(lease_id, ttl_s, now_s)
+        self._lease_changes.append((lease, True))
         return LeaseRecord(lease.id, lease.ttl_s)
 
     def revoke(self, lease_id: int, note: str = "", wall_s: float = 0.0) -> LeaseRecord:
         """End a lease and delete its keys as one transaction. Raises `LeaseNotFound`."""
+        self._lease_changes.append((self.lessor.get(lease_id), False))
         keys = self.lessor.remove(lease_id)
         self._note = note
         self._wall_s = wall_s
@@ -181,14 +185,63 @@ class Mvcc:
         self._finish()
         return LeaseRecord(lease_id, 0)
 
+    # -- taking back what the log could not keep
+
+    def settle(self) -> None:
+        """All changes so far are kept: `undo` need not know of them."""
+        self._lease_changes.clear()
+
+    def undo(self, revision: int) -> None:
+        """Take back every transaction later than `revision`, and what became of leases since `settle`.
+
+        Nothing may have been compacted since.
+        """
+        for lease, granted in reversed(self._lease_changes):
+            if granted:
+                self.lessor.remove(lease.id)
+            else:
+                self.lessor.put_back(lease)
+        self._lease_changes.clear()
+        while self._events and self._events[-1].mod_revision > revision:
+            self._undo_change(self._events.pop())
+        self.revision = revision
+
+    def _undo_change(self, kv: KeyValue) -> None:
+        """The inverse of `_record`, and of the lease's part in it."""
+        key = kv.key
+        size = len(key) + len(kv.value)
+        self.history_bytes -= size
+        if kv.version:
+            self.live_bytes -= size
+            self.lessor.detach(kv.lease, key)
+            del self._live[key]
+        history = self._history.get(key)
+        if history is None:
+            self._index.remove(key)
+            return
+        history.pop()
+        previous = history[-1]  # a key with a history had a version before its last one
+        if previous.is_tombstone:
+            return
+        self._live[key] = previous
+        self.live_bytes += len(key) + len(previous.value)
+        if previous.lease in self.lessor:
+            self.lessor.attach(previous.lease, key)
+        if len(history) == 1:
+            del self._history[key]
+
     # -- compacting
 
-    def compact(self, revision: int) -> None:
-        """Give up everything older than `revision`. Raises `Compacted` or `FutureRevision`. Memory: see `purge`."""
+    def check_compaction(self, revision: int) -> None:
+        """Raise `Compacted` or `FutureRevision` when `compact` would."""
         if revision <= self.compacted_revision:
             raise Compacted
         if revision > self.revision:
             raise FutureRevision
+
+    def compact(self, revision: int) -> None:
+        """Give up everything older than `revision`. Raises `Compacted` or `FutureRevision`. Memory: see `purge`."""
+        self.check_compaction(revision)
         self.compacted_revision = revision
 
     @property

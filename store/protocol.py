@@ -24,7 +24,8 @@ WATCH answers what happened since a revision; STATUS the revision, the compacted
 
     WATCH request   {"since": R}      reply: a publication's body and blobs: every event later than R, or as many as fit
                                       ("through" then says how far it got); fails with "Compacted".
-    STATUS reply    {"revision":, "compacted":, "keys":, "bytes":, "incarnation":}
+    STATUS reply    {"revision":, "compacted":, "keys":, "bytes":, "incarnation":, "log_bytes": the database's size,
+                    "log_bytes_in_use": without free pages, "quota_bytes":, "alarms": ["NOSPACE"] or []}
     COMPACT request {"revision":}     reply: {"revision": now}
 
 After each group commit, and every PROGRESS_S when idle, the store publishes on LOG_TOPIC:
@@ -46,8 +47,8 @@ Further forms, for all of etcd's model. Whoever doesn't use them need not know t
     op answer       ["put", kv or None] with prev_kv  |  ["delete", deleted count, [kv, ...]] with prev_kv
                     ["txn", succeeded, revision, [op answer, ...]]
     txn's answer    [None, revision, [code, message]] when it was refused by the state it met ("LeaseNotFound",
-                    "Compacted", "FutureRevision", or "InvalidArgument" for a missing key with an ignore flag): it
-                    changed nothing, the others of its batch are carried out
+                    "Compacted", "FutureRevision", "NoSpace", or "InvalidArgument" for a missing key with an ignore
+                    flag): it changed nothing, the others of its batch are carried out
     RANGE request   also takes the names of a range op's mapping
 
 A TXN request that is malformed anywhere fails whole with "InvalidArgument" and changes nothing. Repeats of a request id
@@ -61,6 +62,8 @@ are answered as the first was, without being carried out again, as long as the s
     LEASES          None                                    reply: {"ids": [id, ...], "revision":}
     HASH            {"revision": 0 for now}                 reply: {"hash":, "revision":, "compacted":}
     COMPACT         {"revision":, "physical": True}         replies {"revision":} once the space is free
+    ALARM           {"raised": whether NOSPACE shall be}    reply: {"alarms": [those this changed], "revision":}
+    DEFRAGMENT      None                                    replies {"revision":} once free pages went back to the disk
     WATCH           {"since":, "prev_kv": True}             the reply's body has a fourth part: for each event the kv
                                                             that was there before it, or None; their values are the
                                                             last blobs
@@ -69,6 +72,9 @@ are answered as the first was, without being carried out again, as long as the s
                     {id: ttl_s}}, blobs: values; every version kept that is later than a position, oldest first, or as
                     many as fit (`position`: `store.key_value.KeyValue.position`). A page asks with the revision of the
                     first; fails with "Compacted" when a compaction has taken away versions that the revision had.
+
+"NoSpace": the space quota is used up or the disk is full, and the NOSPACE alarm is raised until ALARM lifts it. Reads,
+deletes, COMPACT, DEFRAGMENT and LEASE_REVOKE go on meanwhile; puts and LEASE_GRANT are refused (`store.alarm`).
 
 A lease that nobody keeps alive expires: its keys are deleted in one transaction, whose events have the note
 "lease ID expired" with the lease's id in hexadecimal (`LEASE_EXPIRED_NOTE`).
@@ -89,6 +95,8 @@ LEASE_KEEPALIVE: Final = "lease-keepalive"
 LEASE_TTL: Final = "lease-ttl"
 LEASES: Final = "leases"
 HASH: Final = "hash"
+ALARM: Final = "alarm"
+DEFRAGMENT: Final = "defragment"
 VERSIONS: Final = "versions"
 
 LOG_TOPIC: Final = "store/log"

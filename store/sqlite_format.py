@@ -105,14 +105,7 @@ def _upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_content(database: sqlite3.Connection) -> tuple[LogContent, int]:
-    """Everything in the tables, and the sequence. Raises `LogCorrupt`."""
-    try:
-        return _read_content(database)
-    except (TypeError, ValueError, struct.error) as error:  # what has another type than its column
-        raise LogCorrupt(f"a row is not what was written: {error}") from error
-
-
-def _read_content(database: sqlite3.Connection) -> tuple[LogContent, int]:
+    """Everything in the tables, and the sequence. Raises `LogCorrupt`, or whatever damaged rows lead to."""
     properties: dict[str, int] = {}
     for row in database.execute("SELECT name, value, checksum FROM property"):
         if property_row(*row[:2]) != row:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,8 @@ class SqliteLog(Log):
         try:
             with self._errors("open"):
                 return self._load()
+        except (TypeError, ValueError, struct.error) as error:  # what is in a row, or in SQLite's message, is garbage
+            raise LogCorrupt(f"{self._path}: a row is not what was written: {error}") from error
         except BaseException:
             self.close()
             raise

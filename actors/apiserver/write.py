@@ -18,7 +18,7 @@ from actors.apiserver.committer import Committer, Compare, StoreOp, Txn, TxnAnsw
 from actors.apiserver.entry import Entry
 from actors.apiserver.storage_key import store_key
 from actors.apiserver.watch_cache import WatchCache
-from broker.context import RequestError, RequestTimeout
+from broker.context import RequestError, RequestFailed, RequestTimeout
 
 #: A write that keeps losing against others gives up with a conflict.
 ATTEMPTS_MAX: Final = 32
@@ -217,7 +217,9 @@ class Writer:
 
 
 def _unreachable(error: RequestError) -> Outcome:
-    """The store did not answer: whether the write was carried out is unknown."""
+    """The store refused (full, say), or did not answer: then whether the write was carried out is unknown."""
     if isinstance(error, RequestTimeout):
         return Outcome(504, status=status_failure(504, "Timeout", "Timeout: request did not complete within its time"))
+    if isinstance(error, RequestFailed):  # the store refused: in its words, which are etcd's, as Kubernetes does
+        return Outcome(500, status=status_failure(500, "", error.message))
     return Outcome.of_error(internal_error(str(error)))

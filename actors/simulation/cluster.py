@@ -37,7 +37,7 @@ from broker.simulation import SimulatedContext, Simulation
 from store import actor as store
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
-from store.log import LogError
+from store.log import LogFull
 from store.memory_log import MemoryLog
 
 T = TypeVar("T")
@@ -64,11 +64,11 @@ class WatchedLog(MemoryLog):
         self._oracles = oracles
         self._known: dict[bytes, tuple[str, Key]] = {}
         self.is_full = False
-        """Whether the disk is full: every commit fails."""
+        """Whether the disk is full: every commit that changes something is refused."""
 
     def append(self, changes: Sequence[KeyValue], leases: Sequence[LeaseRecord]) -> None:
         if self.is_full and changes:
-            raise LogError("no space left on the device")
+            raise LogFull("no space left on the device")
         commits = self.commits
         try:
             super().append(changes, leases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from actors.simulation.final_oracles import left_over, not_idempotent, versions,
 from actors.simulation.interception import Interception, Observer
 from actors.simulation.oracles import unsettled
 from actors.simulation.workload import InsistingUser, draw_operations, final_state, state_of
+from broker.context import RequestError
 from broker.simulation import BROKER
+from store import protocol
 from store.log import LogError
 
 #: After the last fault the cluster may take this long to converge (virtual seconds).
@@ -28,6 +31,9 @@ QUIET_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.5
 #: Writes that are under way when convergence is seen may end within this time.
 AFTERMATH_S: Final = 15.0
+#: Who lifts the alarm of a disk that was full, and how long it waits before it tries again.
+OPERATOR: Final = "operator"
+DISARM_AGAIN_S: Final = 1.0
 #: Safety invariants looked at after each change of the store, and laws looked at when all has settled.
 INVARIANTS_A_CHANGE: Final = 4
 LAWS_AT_THE_END: Final = 6
@@ -186,7 +192,20 @@ class Run:
             sim.call_later(d["for_s"], self._free_disk)
 
     def _free_disk(self) -> None:
-        self.cluster.log.is_full = False
+        """What an operator does: make room, then lift the alarm."""
+        if self.cluster.log.is_full:
+            self.cluster.log.is_full = False
+            self._disarming = self.cluster.sim.loop.create_task(self._disarm())
+
+    async def _disarm(self) -> None:
+        ctx = self.cluster.sim.context(OPERATOR)
+        while True:
+            try:
+                await ctx.request("store", protocol.ALARM, {"raised": False})
+            except RequestError:
+                await ctx.sleep(DISARM_AGAIN_S)
+            else:
+                return
 
     def _heal(self) -> None:
         """Faults are over. Clocks that were set wrong are right again."""
@@ -206,6 +225,7 @@ class Run:
         return user
 
     _settled_s = 0.0
+    _disarming: asyncio.Task[None] | None = None
 
     def _settle(self, user: InsistingUser) -> Failure | None:
         sim, oracles = self.cluster.sim, self.cluster.oracles

@@ -94,16 +94,20 @@ def _broker(directory: ClusterDirectory) -> ActorMain:
 
 
 def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
+    from store.retention import read_retention
+
+    history = read_retention(config.auto_compaction_mode, config.auto_compaction_retention)
     if config.store == "etcd":
         from actors.supervisor import etcd_store
 
-        return _main("store", etcd_store.run, config, directory, lambda: (etcd_store.etcd_config(config),))
+        return _main("store", etcd_store.run, config, directory, lambda: (etcd_store.etcd_config(config), history))
     from store.actor import run
     from store.memory_log import MemoryLog
     from store.sqlite_log import SqliteLog
 
     def arguments() -> tuple[Any, ...]:
-        return (MemoryLog() if config.store == "memory" else SqliteLog(directory.data / "store.sqlite"),)
+        log = MemoryLog() if config.store == "memory" else SqliteLog(directory.data / "store.sqlite")
+        return log, history, config.quota_backend_bytes
 
     return _main("store", run, config, directory, arguments)
 

@@ -58,6 +58,12 @@ class ClusterConfig:
     etcd_user: str = ""
     etcd_password_file: str = ""
 
+    quota_backend_bytes: int = 0
+    """The store's file may be so large; 0: etcd's default, negative: no limit."""
+    auto_compaction_mode: str = "periodic"
+    auto_compaction_retention: str = ""
+    """History the store keeps, as for `store.retention.read_retention`."""
+
     gateway_port: int = 0
     """Where Kubernetes' REST API is served over HTTPS, on the loopback interface; nowhere when 0."""
 
@@ -76,8 +82,19 @@ class ClusterConfig:
             raise InvalidConfig(f"runtime: {self.runtime!r} is not one of {', '.join(get_args(RuntimeDriver))}")
         if self.store not in get_args(StoreBackend):
             raise InvalidConfig(f"store: {self.store!r} is not one of {', '.join(get_args(StoreBackend))}")
+        self._check_history()
         self._check_etcd_api()
         self._check_etcd_store()
+
+    def _check_history(self) -> None:
+        if self.quota_backend_bytes and self.store == "etcd":
+            raise InvalidConfig("quota backend bytes: an etcd that is the store has a quota of its own")
+        from store.retention import InvalidRetention, read_retention
+
+        try:
+            read_retention(self.auto_compaction_mode, self.auto_compaction_retention)
+        except InvalidRetention as error:
+            raise InvalidConfig(str(error)) from error
 
     def _check_etcd_api(self) -> None:
         files = (self.etcd_cert, self.etcd_key, self.etcd_client_ca)

@@ -24,6 +24,7 @@ from store.actor import run as run_store
 from store.etcd_api.actor import run as run_api
 from store.etcd_api.listen import EtcdApiConfig
 from store.memory_log import MemoryLog
+from store.retention import HistoryLimits, InvalidRetention, read_retention
 from store.sqlite_log import SqliteLog
 
 
@@ -36,7 +37,19 @@ def main() -> None:
     parser.add_argument("--key", default="", help="its key")
     parser.add_argument("--client-ca", default="", help="clients must show a certificate that this one has signed")
     parser.add_argument("--progress-interval", type=float, default=600.0, metavar="S", help="of quiet watches")
+    parser.add_argument("--quota-backend-bytes", type=int, default=0, metavar="BYTES", help="0: 2 GiB; negative: none")
+    parser.add_argument("--auto-compaction-mode", choices=("periodic", "revision"), default="periodic")
+    parser.add_argument(
+        "--auto-compaction-retention",
+        default="",
+        metavar="N",
+        help="1h, 30m, or a number of hours or revisions; 0: keep all. Without it the last 50,000 revisions are kept",
+    )
     given = parser.parse_args()
+    try:
+        history = read_retention(given.auto_compaction_mode, given.auto_compaction_retention)
+    except InvalidRetention as error:
+        parser.error(str(error))
     config = EtcdApiConfig(
         listen=given.listen,
         certificate_file=given.cert,
@@ -48,7 +61,7 @@ def main() -> None:
         endpoints = Endpoints(
             f"ipc://{sockets}/publish", f"ipc://{sockets}/subscribe", lambda name: f"ipc://{sockets}/{name}"
         )
-        store_pid, lifeline = _fork_store(endpoints, given.data)
+        store_pid, lifeline = _fork_store(endpoints, given.data, history, given.quota_backend_bytes)
         forwarding = (endpoints.publish, endpoints.subscribe, lambda: None)
         threading.Thread(target=run_broker, args=forwarding, daemon=True, name="broker").start()
         try:
@@ -59,7 +72,7 @@ def main() -> None:
                 os.waitpid(store_pid, 0)
 
 
-def _fork_store(endpoints: Endpoints, data: Path | None) -> tuple[int, int]:
+def _fork_store(endpoints: Endpoints, data: Path | None, history: HistoryLimits, quota_bytes: int) -> tuple[int, int]:
     """The store's process, and a descriptor: when it is closed, as it is when this process dies, the store ends."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -76,7 +89,7 @@ def _fork_store(endpoints: Endpoints, data: Path | None) -> tuple[int, int]:
     threading.Thread(target=end_with_parent, daemon=True, name="lifeline").start()
     log = SqliteLog(data) if data else MemoryLog()
     try:
-        asyncio.run(_act("store", endpoints, lambda ctx: run_store(ctx, log)))
+        asyncio.run(_act("store", endpoints, lambda ctx: run_store(ctx, log, history, quota_bytes)))
     except BaseException:
         traceback.print_exc()
     os._exit(1)

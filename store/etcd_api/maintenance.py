@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from store import protocol
+from store.alarm import NOSPACE
 from store.errors import Compacted, FutureRevision
 from store.etcd_api import messages
 from store.etcd_api.answers import RAFT_TERM, Identity
@@ -19,6 +20,13 @@ from store.etcd_api.store_client import StoreClient
 VERSION: Final = "3.5.1"
 MEMBER_NAME: Final = "podchain"
 SNAPSHOT_CHUNK_BYTES: Final = 32 * 1024
+#: A gigabyte takes seconds, but others are served in between.
+DEFRAGMENT_TIMEOUT_S: Final = 300.0
+
+#: etcd's numbers of what is done with an alarm, and of alarms.
+ALARM_GET, ALARM_ACTIVATE = 0, 1
+ALARM_NONE: Final = 0
+_ALARMS: Final = {NOSPACE: 1}
 
 
 class Maintenance:
@@ -45,16 +53,23 @@ class Maintenance:
         )
 
     async def Alarm(self, request: Any) -> Any:
-        """The alarms that are raised. They come and go with their cause; nobody else raises or lifts them."""
-        status = (await self._store.ask(protocol.STATUS)).body
-        alarms = [
-            messages.AlarmMember(memberID=self._identity.member_id, alarm=name) for name in status.get("alarms", ())
-        ]
-        return messages.AlarmResponse(header=self._identity.header(status["revision"]), alarms=alarms)
+        """Tell which alarms are raised, raise one, or lift one. There is NOSPACE alone."""
+        member_id = self._identity.member_id
+        if request.action == ALARM_GET:
+            body = (await self._store.ask(protocol.STATUS)).body
+            names = [name for name in body.get("alarms", ()) if request.alarm in (ALARM_NONE, _ALARMS[name])]
+        elif request.alarm == _ALARMS[NOSPACE] and request.memberID in (0, member_id):
+            body = (await self._store.ask(protocol.ALARM, {"raised": request.action == ALARM_ACTIVATE})).body
+            names = body["alarms"]
+        else:  # nobody has it, so that nothing changes
+            body, names = (await self._store.ask(protocol.STATUS)).body, []
+        alarms = [messages.AlarmMember(memberID=member_id, alarm=name) for name in names]
+        return messages.AlarmResponse(header=self._identity.header(body["revision"]), alarms=alarms)
 
     async def Defragment(self, request: Any) -> Any:
-        """Nothing: the file's free pages are used again."""
-        return messages.DefragmentResponse(header=self._identity.header(await self._store.revision()))
+        """Give the file's free pages back to the disk."""
+        reply = await self._store.ask(protocol.DEFRAGMENT, timeout_s=DEFRAGMENT_TIMEOUT_S)
+        return messages.DefragmentResponse(header=self._identity.header(reply.body["revision"]))
 
     async def Hash(self, request: Any) -> Any:
         """A hash of what the store shows now."""

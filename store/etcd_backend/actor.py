@@ -14,8 +14,8 @@ from typing import Any, Final
 from broker.context import Context
 from broker.message import MalformedMessage, Request
 from store import protocol
-from store.actor import COMPACTION_CHECK_S, COMPACTION_STEPS, HistoryLimits
 from store.answered import AnsweredRequests
+from store.compaction import COMPACTION_CHECK_S
 from store.errors import Compacted, LeaseNotFound, StoreError
 from store.etcd_api import messages
 from store.etcd_backend.batch_order import predecessors
@@ -34,6 +34,7 @@ from store.etcd_backend.translation import (
     txn_answer,
     txn_request,
 )
+from store.retention import HistoryLimits, Retention
 from store.transaction import Range, RangeAnswer, Txn, TxnAnswer, check_txn
 from store.wire import InvalidRequest, log_body, read_integers, read_range, read_txns
 from store.wire import range_answer as range_row
@@ -270,12 +271,13 @@ class EtcdStoreActor:
 
     async def compact_automatically(self, limits: HistoryLimits) -> None:
         """Keep no more revisions than the limits say, for ever. Of several copies the first does it."""
-        step = max(1, limits.revisions // COMPACTION_STEPS)
+        retention = Retention(limits)
         while True:
             await self._ctx.sleep(COMPACTION_CHECK_S)
             try:
-                target = await self._history.revision() - limits.revisions
-                if target >= self._history.compacted + step:
+                revision = await self._history.revision()
+                target = retention.target(revision, self._history.compacted, 0, self._ctx.monotonic_s())
+                if target:
                     await self._connection.call("KV", "Compact", messages.CompactionRequest(revision=target))
                     self._history.compacted = max(self._history.compacted, target)
             except (Compacted, EtcdUnreachable):

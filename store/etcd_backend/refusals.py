@@ -27,13 +27,6 @@ class EtcdRefused(StoreError):
     code = "EtcdRefused"
 
 
-class NoSpace(StoreError):
-    """etcd's space quota is used up: reads go on, writes wait for an operator."""
-
-    code = "NoSpace"
-    message = "etcdserver: mvcc: database space exceeded"
-
-
 def _by_message() -> dict[str, type[StoreError]]:
     found: dict[str, type[StoreError]] = {}
     waiting: list[type[StoreError]] = [errors.StoreError]

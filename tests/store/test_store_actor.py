@@ -10,7 +10,7 @@ from broker.context import RequestFailed
 from broker.faults import RandomFaults
 from broker.simulation import Simulation
 from store import actor as store_actor
-from store.actor import HistoryLimits, run
+from store.actor import run
 from store.memory_log import MemoryLog
 from store.protocol import (
     COMPACT,
@@ -26,6 +26,7 @@ from store.protocol import (
     TXN,
     WATCH,
 )
+from store.retention import HistoryLimits
 
 
 class World:

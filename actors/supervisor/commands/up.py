@@ -71,6 +71,26 @@ COMMAND_AGE_MAX_S: Final = 2.0
 @click.option("--etcd-user", default="", metavar="NAME", help="Password: PODCHAIN_ETCD_PASSWORD, or the file's.")
 @click.option("--etcd-password-file", default="", metavar="FILE", help="Has the password of --etcd-user.")
 @click.option(
+    "--quota-backend-bytes",
+    type=int,
+    default=0,
+    metavar="BYTES",
+    help="The store refuses writes when its file is larger (2 GiB when 0, no limit when negative).",
+)
+@click.option(
+    "--auto-compaction-mode",
+    type=click.Choice(["periodic", "revision"]),
+    default="periodic",
+    show_default=True,
+    help="What --auto-compaction-retention counts.",
+)
+@click.option(
+    "--auto-compaction-retention",
+    default="",
+    metavar="N",
+    help="History the store keeps: 1h, 30m or a number of revisions; 0: all. Without it the last 50,000 revisions.",
+)
+@click.option(
     "--gateway-port",
     type=int,
     default=0,
@@ -98,6 +118,9 @@ def up(
     no_gateway: bool,
     store: Any,
     etcd_endpoints: str,
+    quota_backend_bytes: int,
+    auto_compaction_mode: str,
+    auto_compaction_retention: str,
     **etcd_store: str,
 ) -> None:
     """Start a cluster. Ctrl-C stops it, unless it was started with --detach."""
@@ -117,6 +140,9 @@ def up(
             gateway_port=0 if no_gateway else chosen_gateway_port(directory, gateway_port),
             store=store,
             etcd_endpoints=[url.strip() for url in etcd_endpoints.split(",") if url.strip()],
+            quota_backend_bytes=quota_backend_bytes,
+            auto_compaction_mode=auto_compaction_mode,
+            auto_compaction_retention=auto_compaction_retention,
             **_absolute(etcd_store),
         )
         if fresh and store == "etcd":
