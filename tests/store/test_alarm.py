@@ -1,4 +1,4 @@
-"""etcd's NOSPACE alarm: over the quota or on a full disk writes are refused, all else goes on, and there is a way out."""
+"""etcd's NOSPACE alarm: over the quota or on a full disk writes are refused, the rest goes on; there is a way out."""
 
 import asyncio
 
@@ -226,7 +226,8 @@ def test_many_at_once_on_a_disk_that_fills_up():
                 body = [[[], [["put", b"%03d" % i, 0]], [], ""]]
                 (answer,) = (await world.client.request("store", TXN, body, [b"x" * (i * 7 % 900)])).body
             except RequestFailed as failure:
-                assert failure.code == "NoSpace"
+                if failure.code != "NoSpace":
+                    raise
                 return None
             return None if refused(answer) else answer[1]
 
