@@ -16,9 +16,9 @@ from actors.runtime.protocol import INVALID, RuntimeRefused
 from broker.context import Context
 from broker.message import Request
 
-#: Methods a kubelet serves: ``kubectl logs`` and ``kubectl exec`` ask it, by namespace, pod and container.
+#: Methods a kubelet serves: ``kubectl logs``, ``exec``, ``attach``, ``port-forward`` ask it, by namespace and pod.
 CONTAINER_LOG = "container_log"
-CONTAINER_EXEC = "container_exec"
+CONTAINER_STREAM = "container_stream"
 
 Question = Callable[[NodeAgent, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -53,7 +53,7 @@ async def run_agents(
     manager = NodeManager(client, nodes, list(agents.values()))
     pods.on_event(on_pod)
     _serve(ctx, CONTAINER_LOG, agents, NodeAgent.container_log)
-    _serve(ctx, CONTAINER_EXEC, agents, NodeAgent.container_exec)
+    _serve(ctx, CONTAINER_STREAM, agents, NodeAgent.container_stream)
     await informers.start()
     for agent in agents.values():
         await agent.start()

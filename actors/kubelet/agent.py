@@ -401,12 +401,15 @@ class NodeAgent:
         """A container's log. Raises `RuntimeRefused`."""
         return await self.link.read_log(params)
 
-    async def container_exec(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run a command beside a container. Raises `RuntimeRefused`."""
+    async def container_stream(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Open a stream into a pod: the actor that serves it and its name there. Raises `RuntimeRefused`."""
+        actor, stream = await self.link.open_stream({**params, "uid": self._uid_of(params)})
+        return {"actor": actor, "stream": stream}
+
+    def _uid_of(self, params: Mapping[str, Any]) -> str:
+        """The pod of this node that is meant. Raises `RuntimeRefused`."""
         wanted = (params["namespace"], params["pod"])
         for worker in self.workers.values():
             if worker.key == wanted and not worker.removed:
-                timeout_s = float(params.get("timeout_s") or 60.0)
-                own = {"uid": worker.uid, "container": params["container"], "command": params["command"]}
-                return await self.link.exec_sync({**own, "timeout_s": timeout_s}, timeout_s)
+                return worker.uid
         raise RuntimeRefused(NOT_FOUND, f'pods "{params["pod"]}" not found')

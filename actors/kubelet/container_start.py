@@ -202,6 +202,9 @@ class ContainerStart:
             config["working_dir"] = spec["workingDir"]
         if spec.get("volumeMounts"):
             config["mounts"] = [_mount(mount, env) for mount in spec["volumeMounts"]]
+        for field, name in (("stdin", "stdin"), ("stdinOnce", "stdin_once"), ("tty", "tty")):
+            if spec.get(field):
+                config[name] = True
         config["termination_path"] = spec.get("terminationMessagePath") or "/dev/termination-log"
         config["termination_from_logs"] = spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
         config["stop_signal"] = (spec.get("lifecycle") or {}).get("stopSignal") or "SIGTERM"

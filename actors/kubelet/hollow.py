@@ -19,6 +19,7 @@ from actors.kubelet.node_manager import NODES
 from actors.kubelet.runtime_link import LocalRuntime
 from actors.runtime.service import RuntimeService
 from actors.runtime.sim import SimDriver
+from actors.runtime.streaming import StreamServer
 from actors.runtime.trace import RuntimeTrace
 from broker.context import Context
 
@@ -36,10 +37,12 @@ async def run(
     pods = informers.of(PODS, field_selector="spec.nodeName!=")
     shared = Shared.of(client, pods)
     trace = RuntimeTrace(ctx)
+    streams = StreamServer(ctx)
+    streams.start()
     call_later = asyncio.get_running_loop().call_later
     agents: dict[str, NodeAgent] = {}
     for index in range(first_index, first_index + nodes):
         config = replace(template, name=f"{prefix}{index}", index=ADDRESS_OFFSET + index, actor=ctx.name)
         service = RuntimeService(config.name, ctx.incarnation, SimDriver(), ctx.wall_s, call_later)
-        agents[config.name] = NodeAgent(shared, config, LocalRuntime(ctx, service, trace))
+        agents[config.name] = NodeAgent(shared, config, LocalRuntime(ctx, service, trace, streams))
     await run_agents(ctx, client, informers, pods, informers.of(NODES), agents)

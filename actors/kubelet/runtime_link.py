@@ -23,6 +23,8 @@ from actors.runtime.protocol import (
     runtime_topic,
 )
 from actors.runtime.service import RuntimeService
+from actors.runtime.stream import OPEN_STREAM
+from actors.runtime.streaming import StreamServer
 from actors.runtime.trace import RuntimeTrace
 from broker.context import Context, RequestError, RequestFailed, RequestTimeout
 from broker.message import Cause, Publication, Reply
@@ -71,12 +73,16 @@ class RuntimeLink(Protocol):
     async def read_log(self, params: Params) -> Mapping[str, Any]:
         """Read a log. Raises `RuntimeRefused`."""
 
+    async def open_stream(self, params: Params) -> tuple[str, str]:
+        """Open a stream (see `actors.runtime.stream`): the actor that serves it, its name. Raises `RuntimeRefused`."""
+
 
 class LocalRuntime:
     """A runtime in the same process: every answer is there at once."""
 
-    def __init__(self, ctx: Context, service: RuntimeService, trace: RuntimeTrace) -> None:
+    def __init__(self, ctx: Context, service: RuntimeService, trace: RuntimeTrace, streams: StreamServer) -> None:
         self._ctx = ctx
+        self._streams = streams
         self._service = service
         self._trace = trace
         self._listener: RuntimeListener
@@ -128,6 +134,9 @@ class LocalRuntime:
 
     async def read_log(self, params: Params) -> Mapping[str, Any]:
         return self._service.read_log(params)
+
+    async def open_stream(self, params: Params) -> tuple[str, str]:
+        return self._ctx.name, self._streams.open(self._ctx.next_id(), self._service, params)
 
 
 class RemoteRuntime:
@@ -274,6 +283,10 @@ class RemoteRuntime:
 
     async def read_log(self, params: Params) -> Mapping[str, Any]:
         return await self._ask(READ_LOG, params, CALL_TIMEOUT_S)
+
+    async def open_stream(self, params: Params) -> tuple[str, str]:
+        answer = await self._ask(OPEN_STREAM, params, CALL_TIMEOUT_S)
+        return self._target, answer["stream"]
 
     async def _ask(self, method: str, params: Params, timeout_s: float) -> Mapping[str, Any]:
         try:

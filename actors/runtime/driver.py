@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.runtime.protocol import ContainerState, Params, PodSandbox, PullState
+from actors.runtime.stream import Ended, Stream, StreamRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ class Driver(Protocol):
         self, pod: PodSandbox, container: ContainerState, command: Sequence[str], timeout_s: float
     ) -> dict[str, Any]:
         """Run a command beside the container: ``exit_code``, ``stdout``, ``stderr``."""
+
+    def check_stream(self, pod: PodSandbox, container: ContainerState | None, request: StreamRequest) -> None:
+        """Whether a stream could be opened now. Raises `RuntimeRefused`. A port is the pod's: it has no container."""
+
+    async def stream(self, pod: PodSandbox, container: ContainerState | None, stream: Stream) -> Ended:
+        """Work on a stream until its end; cancelled when its client goes."""
 
     def probe(
         self, pod: PodSandbox, container: ContainerState, params: Params, answer: Callable[[bool, str], None]

@@ -9,11 +9,8 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +21,18 @@ from actors.runtime.process_child import (
     exit_code_of,
     kill_leftover,
     kill_session,
-    start_process,
     started_at_s,
+)
+from actors.runtime.process_container import (
+    ProcessContainer,
+    container_command,
+    container_environment,
+    located,
+    stop_signal_of,
 )
 from actors.runtime.process_files import inside, link_mounts, make_volumes, remove_tree
 from actors.runtime.process_probe import LOOPBACK, PortError, port_of, probe_exec, probe_http, probe_tcp, run_command
+from actors.runtime.process_stream import attach, forward, run_with_pipes, run_with_terminal
 from actors.runtime.protocol import (
     CREATED,
     EXITED,
@@ -41,10 +45,10 @@ from actors.runtime.protocol import (
     PullState,
     RuntimeRefused,
 )
+from actors.runtime.stream import ATTACH, Ended, Stream, StreamRequest
 
 LOST_EXIT_CODE: Final = 137
 LOST_REASON: Final = "Unknown"
-READ_BYTES: Final = 64 * 1024
 TERMINATION_MESSAGE_BYTES: Final = 4096
 FALLBACK_LINES: Final = 80
 FALLBACK_BYTES: Final = 2048
@@ -52,26 +56,6 @@ FALLBACK_BYTES: Final = 2048
 POLL_S: Final = 0.02
 #: What containers have left when the whole runtime stops.
 CLOSE_GRACE_S: Final = 0.5
-DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(slots=True)
-class _Container:
-    """What the driver holds of a container beside its state."""
-
-    argv: list[str]
-    env: dict[str, str]
-    root: Path
-    directory: Path
-    log: ContainerLog
-    termination: Path
-    from_logs: bool
-    stop_signal: int
-    process: subprocess.Popen[bytes] | None = None
-    started_s: float = 0.0
-    pipes: dict[int, str] = field(default_factory=dict)
-    exit_descriptor: int = -1
-    kill_timer: Any = None
 
 
 class ProcessDriver:
@@ -83,7 +67,7 @@ class ProcessDriver:
 
     def __init__(self, state_directory: Path) -> None:
         self._state = state_directory
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, ProcessContainer] = {}
         self._places: dict[str, dict[str, str]] = {}
         self._sessions: dict[str, list[float]] = {}
         """By container id: session and start time of its first process, for the next incarnation."""
@@ -179,51 +163,31 @@ class ProcessDriver:
             log = ContainerLog(base / f"{container.attempt}.log")
         except OSError as error:
             raise RuntimeRefused(INVALID, f"{error.filename}: {error.strerror}") from error
-        self._containers[container.id] = _Container(
-            _command(params, root),
-            self._environment(pod, params, root, termination),
+        self._containers[container.id] = ProcessContainer(
+            container_command(params, root),
+            container_environment(pod, params, root, termination),
             root,
             directory,
             log,
             termination,
             bool(params.get("termination_from_logs")),
-            getattr(signal, str(params.get("stop_signal") or "SIGTERM"), signal.SIGTERM),
+            stop_signal_of(params),
+            stdin=bool(params.get("stdin")),
+            stdin_once=bool(params.get("stdin_once")),
+            tty=bool(params.get("tty")),
         )
-
-    def _environment(self, pod: PodSandbox, params: Params, root: Path, termination: Path) -> dict[str, str]:
-        return {
-            "PATH": os.environ.get("PATH", DEFAULT_PATH),
-            "HOME": str(root),
-            "HOSTNAME": pod.name,
-            "LANG": os.environ.get("LANG", "C.UTF-8"),
-            **(params.get("env") or {}),
-            "PODCHAIN_ROOT": str(root),
-            "PODCHAIN_TERMINATION_LOG": str(termination),
-        }
 
     def start_container(self, pod: PodSandbox, container: ContainerState) -> float:
         held = self._held(container)
-        if not held.argv:
-            raise RuntimeRefused(RUN_ERROR, "no command specified: the process runtime has no images, give one")
-        try:
-            held.process, out, err = start_process(held.argv, str(held.directory), held.env)
-        except OSError as error:
-            why = f'exec: "{held.argv[0]}": {(error.strerror or str(error)).lower()}'
-            raise RuntimeRefused(RUN_ERROR, f"failed to start process: {why}") from error
-        session = held.process.pid
-        held.started_s = self._host.wall_s()
+        session = held.start(self._host.wall_s)
         self._sessions[container.id] = [session, started_at_s(session)]
         self._keeper.add(session)
         container.state, container.started_s = RUNNING, held.started_s
         self._save(pod)
-        loop = asyncio.get_running_loop()
-        held.pipes = {out: "stdout", err: "stderr"}
-        for descriptor in held.pipes:
-            loop.add_reader(descriptor, self._read, held, descriptor)
         self._watch_exit(pod, container, held)
         return held.started_s
 
-    def _watch_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+    def _watch_exit(self, pod: PodSandbox, container: ContainerState, held: ProcessContainer) -> None:
         assert held.process is not None
         if hasattr(os, "pidfd_open"):
             held.exit_descriptor = os.pidfd_open(held.process.pid)
@@ -232,39 +196,31 @@ class ProcessDriver:
         else:
             self._host.call_later(POLL_S, lambda: self._poll_exit(pod, container, held))
 
-    def _poll_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+    def _poll_exit(self, pod: PodSandbox, container: ContainerState, held: ProcessContainer) -> None:
         self._look_for_exit(pod, container, held)
         if container.state == RUNNING:
             self._host.call_later(POLL_S, lambda: self._poll_exit(pod, container, held))
 
-    def _look_for_exit(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+    def _look_for_exit(self, pod: PodSandbox, container: ContainerState, held: ProcessContainer) -> None:
         if held.process is None or held.process.poll() is None:
             return
         self._ended(pod, container, held)
 
-    def _ended(self, pod: PodSandbox, container: ContainerState, held: _Container) -> None:
+    def _ended(self, pod: PodSandbox, container: ContainerState, held: ProcessContainer) -> None:
         """The first process has ended: with it ends everything of its session, as with a container's first process."""
         if held.process is None:
             return
         code = exit_code_of(held.process.returncode)
-        session = held.process.pid
-        held.process = None
-        if held.exit_descriptor >= 0:
-            asyncio.get_running_loop().remove_reader(held.exit_descriptor)
-            os.close(held.exit_descriptor)
-        kill_session(session)
-        self._keeper.remove(session)
+        for session in (held.process.pid, *held.commands):
+            kill_session(session)
+            self._keeper.remove(session)
+        held.commands.clear()
         self._sessions.pop(container.id, None)
-        if held.kill_timer is not None:
-            held.kill_timer.cancel()
-        for descriptor in list(held.pipes):
-            self._read(held, descriptor)
-            self._close_pipe(held, descriptor)
-        held.log.finish(self._host.wall_s())
+        held.finish(code, self._host.wall_s)
         self._host.exited(pod, container, code, "", self._termination_message(container, held, code))
         self._save(pod)
 
-    def _termination_message(self, container: ContainerState, held: _Container, code: int) -> str:
+    def _termination_message(self, container: ContainerState, held: ProcessContainer, code: int) -> str:
         with contextlib.suppress(OSError):
             data = held.termination.read_bytes()
             if data:
@@ -274,27 +230,6 @@ class ProcessDriver:
             return text[-FALLBACK_BYTES:]
         return ""
 
-    def _read(self, held: _Container, descriptor: int) -> None:
-        """Take what there is on a pipe."""
-        while descriptor in held.pipes:
-            try:
-                data = os.read(descriptor, READ_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._close_pipe(held, descriptor)
-                return
-            held.log.write(held.pipes[descriptor], data, self._host.wall_s())
-            if len(data) < READ_BYTES:
-                return
-
-    def _close_pipe(self, held: _Container, descriptor: int) -> None:
-        if held.pipes.pop(descriptor, None) is not None:
-            asyncio.get_running_loop().remove_reader(descriptor)
-            os.close(descriptor)
-
     def stop_container(self, pod: PodSandbox, container: ContainerState, timeout_s: float) -> None:
         held = self._containers.get(container.id)
         if held is None or held.process is None:
@@ -302,8 +237,7 @@ class ProcessDriver:
         if timeout_s <= 0:
             self._end_now(pod, container)
             return
-        with contextlib.suppress(OSError):
-            os.kill(held.process.pid, held.stop_signal)
+        held.signal_stop()
         if held.kill_timer is not None:
             held.kill_timer.cancel()
         process = held.process
@@ -324,7 +258,7 @@ class ProcessDriver:
         for name in (f"{container.attempt}.log", f"{container.attempt}.log.1"):
             (base / name).unlink(missing_ok=True)
 
-    def _held(self, container: ContainerState) -> _Container:
+    def _held(self, container: ContainerState) -> ProcessContainer:
         held = self._containers.get(container.id)
         if held is None:
             raise RuntimeRefused(RUN_ERROR, f"container {container.id} is not known to this runtime")
@@ -342,11 +276,33 @@ class ProcessDriver:
         held = self._held(container)
         if held.process is None:
             raise RuntimeRefused(INVALID, "container is not running")
-        argv = _located(list(command), held.root)
+        argv = located(list(command), held.root)
         code, out, err = await run_command(argv, str(held.directory), held.env, timeout_s)
         if code is None:
             raise RuntimeRefused("DeadlineExceeded", f"command {command!r} timed out after {timeout_s:g}s")
         return {"exit_code": code, "stdout": out, "stderr": err}
+
+    def check_stream(self, pod: PodSandbox, container: ContainerState | None, request: StreamRequest) -> None:
+        if container is None:
+            if not pod.ready:
+                raise RuntimeRefused(INVALID, f"sandbox of pod {pod.namespace}/{pod.name} is not running")
+        elif self._held(container).process is None:
+            raise RuntimeRefused(INVALID, "container is not running")
+
+    async def stream(self, pod: PodSandbox, container: ContainerState | None, stream: Stream) -> Ended:
+        request = stream.request
+        if container is None:
+            return await forward(stream, request.port)
+        held = self._held(container)
+        if request.kind == ATTACH:
+            return await attach(stream, held.taps, stdin_once=held.stdin_once)
+
+        def started(session: int) -> None:
+            held.commands.append(session)
+            self._keeper.add(session)
+
+        run = run_with_terminal if request.tty else run_with_pipes
+        return await run(stream, located(list(request.command), held.root), str(held.directory), held.env, started)
 
     def probe(
         self,
@@ -363,12 +319,12 @@ class ProcessDriver:
         self._tasks[task] = None
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
-    async def _probe(self, held: _Container, params: Params, answer: Callable[[bool, str], None]) -> None:
+    async def _probe(self, held: ProcessContainer, params: Params, answer: Callable[[bool, str], None]) -> None:
         handler, timeout_s = params["probe"], float(params.get("timeout_s") or 1.0)
         ports = params.get("ports") or ()
         try:
             if handler.get("exec"):
-                argv = _located(list(handler["exec"].get("command") or ["true"]), held.root)
+                argv = located(list(handler["exec"].get("command") or ["true"]), held.root)
                 ok, output = await probe_exec(argv, str(held.directory), held.env, timeout_s)
             elif handler.get("httpGet"):
                 port = port_of(handler["httpGet"]["port"], ports)
@@ -402,9 +358,7 @@ class ProcessDriver:
         """SIGTERM to all, a moment, SIGKILL: nothing is left when this returns."""
         running = [held for held in self._containers.values() if held.process is not None]
         for held in running:
-            assert held.process is not None
-            with contextlib.suppress(OSError):
-                os.kill(held.process.pid, held.stop_signal)
+            held.signal_stop()
         deadline_s = time.monotonic() + CLOSE_GRACE_S
         while running and time.monotonic() < deadline_s:
             running = [held for held in running if held.process is not None and held.process.poll() is None]
@@ -414,21 +368,8 @@ class ProcessDriver:
             if held.process is not None:
                 kill_session(held.process.pid)
                 held.process.wait()
+                for session in held.commands:
+                    kill_session(session)
         for task in list(self._tasks):
             task.cancel()
         self._keeper.close()
-
-
-def _command(params: Params, root: Path) -> list[str]:
-    """What to run. Without an image there is no entrypoint that ``args`` could be given to."""
-    if not params.get("command"):
-        return []
-    words = [*params["command"], *(params.get("args") or ())]
-    return _located([word.replace("$(PODCHAIN_ROOT)", str(root)) for word in words], root)
-
-
-def _located(argv: list[str], root: Path) -> list[str]:
-    """A program named by a path is looked for below the container's root first, then on the machine."""
-    if argv and argv[0].startswith("/") and (root / argv[0].lstrip("/")).exists():
-        return [str(root / argv[0].lstrip("/")), *argv[1:]]
-    return argv

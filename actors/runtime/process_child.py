@@ -26,15 +26,19 @@ _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux); called between fork and exec."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start_process(
-    argv: Sequence[str], directory: str, env: Mapping[str, str]
+    argv: Sequence[str], directory: str, env: Mapping[str, str], *, stdin: bool = False
 ) -> tuple[subprocess.Popen[bytes], int, int]:
-    """Start a process in a session of its own; gives it and the ends of its stdout and stderr. Raises `OSError`."""
+    """Start a process in a session of its own; gives it and the ends of its stdout and stderr. Raises `OSError`.
+
+    With `stdin` its input is a pipe, whose end is the process's ``stdin``.
+    """
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     try:
@@ -42,11 +46,11 @@ def start_process(
             list(argv),
             cwd=directory,
             env=dict(env),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=out_write,
             stderr=err_write,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
     except BaseException:
         os.close(out_read)

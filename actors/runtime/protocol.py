@@ -25,7 +25,7 @@ Parameters, by method (all times in seconds since the epoch, all durations in se
     remove_pod_sandbox        uid
     pull_image                uid, container, image, serial
     create_container          uid, container, attempt, image, command, args, env, working_dir, mounts, termination_path,
-                              stop_signal
+                              stop_signal, stdin, stdin_once, tty
     start_container           uid, container, attempt
     stop_container            uid, container, attempt, timeout_s
     remove_container          uid, container, attempt

@@ -25,6 +25,7 @@ from actors.runtime.protocol import (
     runtime_topic,
 )
 from actors.runtime.service import RuntimeService
+from actors.runtime.streaming import StreamServer
 from actors.runtime.trace import RuntimeTrace
 from broker.context import Context
 from broker.message import Cause, Request
@@ -61,6 +62,9 @@ class RuntimeServer:
         self._ctx.serve(EXEC_SYNC, self._serve_exec)
         self._ctx.serve(PROBE, self._serve_probe)
         self._ctx.serve(BATCH, self._serve_batch)
+        streams = StreamServer(self._ctx)
+        streams.start()
+        streams.serve_open(self._service)
 
     # Lifecycle
 

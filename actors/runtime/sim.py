@@ -16,7 +16,9 @@ from actors.runtime.driver import DriverHost, LogRead
 from actors.runtime.protocol import (
     CREATE_ERROR,
     EXITED,
+    INVALID,
     RUN_ERROR,
+    RUNNING,
     ContainerState,
     Params,
     PodSandbox,
@@ -24,6 +26,7 @@ from actors.runtime.protocol import (
     RuntimeRefused,
 )
 from actors.runtime.sim_script import DEFAULT_SCRIPT, SimScript, SimScriptError, sim_script
+from actors.runtime.stream import EXEC, STDOUT, Ended, Stream, StreamRequest
 
 #: What a played image weighs.
 IMAGE_BYTES: Final = 64 * 1024 * 1024
@@ -133,6 +136,19 @@ class SimDriver:
     ) -> dict[str, Any]:
         script = self._script(pod, container.name)
         return {"exit_code": script.exec_exit_code, "stdout": script.exec_output, "stderr": ""}
+
+    def check_stream(self, pod: PodSandbox, container: ContainerState | None, request: StreamRequest) -> None:
+        if request.kind != EXEC:
+            played = "the sim runtime plays containers: they have no ports and no input"
+            raise RuntimeRefused(INVALID, f"{played}; real processes come with --runtime process")
+        if container is None or container.state != RUNNING:
+            raise RuntimeRefused(INVALID, "container is not running")
+
+    async def stream(self, pod: PodSandbox, container: ContainerState | None, stream: Stream) -> Ended:
+        assert container is not None
+        script = self._script(pod, container.name)
+        await stream.send(STDOUT, script.exec_output.encode())
+        return Ended(script.exec_exit_code)
 
     def probe(
         self, pod: PodSandbox, container: ContainerState, params: Params, answer: Callable[[bool, str], None]
