@@ -6,47 +6,16 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from actors.apimachinery.meta import parse_time
-from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, bad_request, internal_error, not_found
-from actors.apimachinery.tables.definition import items_of, of
 from actors.client.client import Client
+from actors.gateway.container_choice import chosen_container, kubelet_of, waiting_reason
 from actors.gateway.request_path import RequestPath
 from actors.gateway.translation import Query, is_true, whole_number
 from broker.context import Context, RequestFailed, RequestTimeout
 
 CONTAINER_LOG: Final = "container_log"
-KUBELET_ACTOR: Final = "podchain.dev/kubelet"
 FOLLOW_POLL_S: Final = 0.1
 LOG_TIMEOUT_S: Final = 10.0
-_SPEC_FIELDS: Final = ("initContainers", "containers", "ephemeralContainers")
-_STATUS_FIELDS: Final = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-
-
-def chosen_container(pod: Object, wanted: str) -> str:
-    """The container that is meant. Raises `ApiError` (400) when that can't be told."""
-    name = pod["metadata"]["name"]
-    containers = [container["name"] for container in items_of(pod, "spec", "containers")]
-    every = [container["name"] for field in _SPEC_FIELDS for container in items_of(pod, "spec", field)]
-    if wanted:
-        if wanted not in every:
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
-    if len(every) == 1 and containers:
-        return str(containers[0])
-    shown = " ".join(containers)
-    init = " ".join(container["name"] for container in items_of(pod, "spec", "initContainers"))
-    message = f"a container name must be specified for pod {name}, choose one of: [{shown}]"
-    raise bad_request(f"{message} or one of the init containers: [{init}]" if init else message)
-
-
-def waiting_reason(pod: Object, container: str) -> str:
-    """Why a container has not run yet; empty when it has, or may have."""
-    for field in _STATUS_FIELDS:
-        for status in items_of(pod, "status", field):
-            waiting = of(status, "state", "waiting")
-            if status.get("name") == container and waiting is not None and not status.get("restartCount"):
-                return str(waiting.get("reason") or "ContainerCreating")
-    return ""
 
 
 async def log_question(ctx: Context, client: Client, path: RequestPath, query: Query) -> tuple[str, dict[str, Any]]:
@@ -54,9 +23,7 @@ async def log_question(ctx: Context, client: Client, path: RequestPath, query: Q
     pod = await client.get("v1/pods", path.name, path.namespace)
     container = chosen_container(pod, query.get("container") or "")
     previous = is_true(query.get("previous"))
-    node = of(pod, "spec", "nodeName")
-    if not node:
-        raise bad_request(f"pod {path.name} does not have a host assigned")
+    node, actor = await kubelet_of(client, pod)
     reason = waiting_reason(pod, container)
     if reason and not previous:
         raise bad_request(f'container "{container}" in pod "{path.name}" is waiting to start: {reason}')
@@ -72,8 +39,6 @@ async def log_question(ctx: Context, client: Client, path: RequestPath, query: Q
     tail = whole_number(query, "tailLines")
     if tail is not None and tail < 0:
         raise bad_request("tailLines: Invalid value: must be greater than or equal to 0")
-    found = await client.get("v1/nodes", node)
-    actor = (found["metadata"].get("annotations") or {}).get(KUBELET_ACTOR) or f"kubelet-{node}"
     return actor, {
         "node": node,
         "namespace": path.namespace,

@@ -20,6 +20,8 @@ from actors.gateway.accept import JSON, answer_form, parse_accept
 from actors.gateway.access import PUBLIC_PATHS, review_answer, unauthorized, user_of
 from actors.gateway.body import decoded_body
 from actors.gateway.container_log import log_chunks, log_question
+from actors.gateway.port_forward import port_forward
+from actors.gateway.remote_command import remote_command
 from actors.gateway.request_path import RequestPath, parse_path
 from actors.gateway.shared_stream import StreamHub
 from actors.gateway.table import transformed_list, transformed_object
@@ -130,6 +132,10 @@ class GatewayServer:
         client = self._client.acting_for(user)
         if path.subresource == "log" and request.method == "GET":
             return await self._log(request, path, client)
+        if path.subresource in ("exec", "attach") and request.method in ("GET", "POST"):
+            return await remote_command(request, self._ctx, client, path)
+        if path.subresource == "portforward" and request.method in ("GET", "POST"):
+            return await port_forward(request, self._ctx, client, path)
         form = answer_form(request.headers.get("Accept", ""))
         if is_watch(request.method, path, request.query):
             return await self._watch(request, path, client)

@@ -32,7 +32,7 @@ from actors.runtime.process_container import (
 )
 from actors.runtime.process_files import inside, link_mounts, make_volumes, remove_tree
 from actors.runtime.process_probe import LOOPBACK, PortError, port_of, probe_exec, probe_http, probe_tcp, run_command
-from actors.runtime.process_stream import attach, forward, run_with_pipes, run_with_terminal
+from actors.runtime.process_stream import attach, forward, run_beside
 from actors.runtime.protocol import (
     CREATED,
     EXITED,
@@ -301,8 +301,8 @@ class ProcessDriver:
             held.commands.append(session)
             self._keeper.add(session)
 
-        run = run_with_terminal if request.tty else run_with_pipes
-        return await run(stream, located(list(request.command), held.root), str(held.directory), held.env, started)
+        argv = located(list(request.command), held.root)
+        return await run_beside(stream, argv, str(held.directory), held.env, started)
 
     def probe(
         self,

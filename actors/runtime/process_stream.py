@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import pty
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.runtime.process_child import die_with_parent, exit_code_of, kill_session
+from actors.runtime.process_child import die_with_parent, exit_code_of, kill_session, start_process
 from actors.runtime.process_probe import LOOPBACK
 from actors.runtime.stream import STDERR, STDOUT, Ended, Stream
 
@@ -29,8 +28,6 @@ ATTACH_LOOK_S: Final = 60.0
 #: The exit codes of a command that isn't there, and of one that can't be run, as shells have them.
 NOT_FOUND_CODE: Final = 127
 NOT_RUNNABLE_CODE: Final = 126
-
-SessionNews = Callable[[int], None]
 
 
 @dataclass(slots=True)
@@ -91,43 +88,57 @@ async def _feed_container(stream: Stream, taps: Taps) -> None:
             await write_all(taps.stdin, given.data)
 
 
-async def run_with_pipes(
-    stream: Stream, argv: Sequence[str], directory: str, env: Mapping[str, str], started: SessionNews
+async def run_beside(
+    stream: Stream, argv: Sequence[str], directory: str, env: Mapping[str, str], started: Callable[[int], None]
 ) -> Ended:
-    """Run a command with pipes for its input and output."""
-    request = stream.request
+    """Run a command with pipes or a terminal, as the stream asks; `started` is told its session."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=directory,
-            env=dict(env),
-            stdin=subprocess.PIPE if request.stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if request.stdout else subprocess.DEVNULL,
-            stderr=subprocess.PIPE if request.stderr else subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-            limit=READ_BYTES,
-        )
+        beside = _on_terminal(argv, directory, env) if stream.request.tty else _with_pipes(stream, argv, directory, env)
     except OSError as error:
         return could_not_run(argv[0], error)
-    started(process.pid)
-    pumps = [
-        asyncio.ensure_future(_pump(reader, stream, channel))
-        for reader, channel in ((process.stdout, STDOUT), (process.stderr, STDERR))
-        if reader is not None
-    ]
-    feeding = asyncio.ensure_future(_feed_pipe(stream, process.stdin)) if process.stdin is not None else None
+    started(beside.process.pid)
+    pumps = [asyncio.ensure_future(_pump(stream, *output)) for output in beside.outputs.items()]
+    feeding = [asyncio.ensure_future(_feed(stream, beside))] if beside.stdin >= 0 else []
     try:
-        code = await process.wait()
+        code = await exit_of(beside.process)
         await _drained(stream, pumps)
     except asyncio.CancelledError:
-        kill_session(process.pid)
-        await process.wait()
+        kill_session(beside.process.pid)
+        beside.process.wait()
         raise
     finally:
-        for task in [*pumps, *([feeding] if feeding is not None else [])]:
+        for task in (*pumps, *feeding):
             task.cancel()
+        await asyncio.wait((*pumps, *feeding))
+        for descriptor in (*beside.outputs, *((beside.stdin,) if beside.stdin not in (-1, *beside.outputs) else ())):
+            os.close(descriptor)
     return Ended(exit_code_of(code))
+
+
+@dataclass(slots=True)
+class _Beside:
+    """A command that runs beside a container."""
+
+    process: subprocess.Popen[bytes]
+    outputs: dict[int, int]
+    """Descriptors to read from, and the channel of each."""
+    stdin: int = -1
+    terminal: bool = False
+
+
+def _with_pipes(stream: Stream, argv: Sequence[str], directory: str, env: Mapping[str, str]) -> _Beside:
+    process, out, err = start_process(argv, directory, env, stdin=stream.request.stdin)
+    beside = _Beside(process, {out: STDOUT, err: STDERR})
+    if process.stdin is not None:
+        beside.stdin = os.dup(process.stdin.fileno())
+        os.set_blocking(beside.stdin, False)
+        process.stdin.close()
+    return beside
+
+
+def _on_terminal(argv: Sequence[str], directory: str, env: Mapping[str, str]) -> _Beside:
+    process, terminal = start_on_terminal(argv, directory, {"TERM": "xterm", **env})
+    return _Beside(process, {terminal: STDOUT}, terminal, terminal=True)
 
 
 async def _drained(stream: Stream, pumps: Sequence[asyncio.Future[None]]) -> None:
@@ -141,47 +152,35 @@ async def _drained(stream: Stream, pumps: Sequence[asyncio.Future[None]]) -> Non
         pumps = list(pending)
 
 
-async def _pump(reader: asyncio.StreamReader, stream: Stream, channel: int) -> None:
-    while data := await reader.read(READ_BYTES):
-        await stream.send(channel, data)
+async def _pump(stream: Stream, descriptor: int, channel: int) -> None:
+    """Show what comes from a descriptor until its end. What the client doesn't want is read all the same."""
+    loop = asyncio.get_running_loop()
+    wanted = stream.request.stdout if channel == STDOUT else stream.request.stderr
+    while True:
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            await _ready(loop.add_reader, loop.remove_reader, descriptor)
+            continue
+        except OSError:  # nobody has the terminal's other end open any more
+            return
+        if not data:
+            return
+        if wanted:
+            await stream.send(channel, data)
 
 
-async def _feed_pipe(stream: Stream, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while True:
-            given = await stream.receive()
-            if given.data:
-                writer.write(given.data)
-                await writer.drain()
-            if given.end:
-                writer.close()
-                return
-
-
-async def run_with_terminal(
-    stream: Stream, argv: Sequence[str], directory: str, env: Mapping[str, str], started: SessionNews
-) -> Ended:
-    """Run a command that has a terminal."""
-    try:
-        process, terminal = start_on_terminal(argv, directory, {"TERM": "xterm", **env})
-    except OSError as error:
-        return could_not_run(argv[0], error)
-    started(process.pid)
-    showing = asyncio.ensure_future(_show_terminal(stream, terminal))
-    feeding = asyncio.ensure_future(_feed_terminal(stream, terminal))
-    try:
-        code = await exit_of(process)
-        await _drained(stream, [showing])
-    except asyncio.CancelledError:
-        kill_session(process.pid)
-        process.wait()
-        raise
-    finally:
-        showing.cancel()
-        feeding.cancel()
-        await asyncio.wait([showing, feeding])
-        os.close(terminal)
-    return Ended(exit_code_of(code))
+async def _feed(stream: Stream, beside: _Beside) -> None:
+    while True:
+        given = await stream.receive()
+        if given.size is not None and beside.terminal:
+            set_terminal_size(beside.stdin, given.size)
+        if given.data:
+            await write_all(beside.stdin, given.data)
+        if given.end and not beside.terminal:
+            stdin, beside.stdin = beside.stdin, -1
+            os.close(stdin)
+            return
 
 
 def start_on_terminal(
@@ -235,30 +234,6 @@ async def exit_of(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-async def _show_terminal(stream: Stream, terminal: int) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            data = os.read(terminal, READ_BYTES)
-        except BlockingIOError:
-            await _ready(loop.add_reader, loop.remove_reader, terminal)
-            continue
-        except OSError:  # nobody has the other end open any more
-            return
-        if not data:
-            return
-        await stream.send(STDOUT, data)
-
-
-async def _feed_terminal(stream: Stream, terminal: int) -> None:
-    while True:
-        given = await stream.receive()
-        if given.size is not None:
-            set_terminal_size(terminal, given.size)
-        if given.data:
-            await write_all(terminal, given.data)
-
-
 async def write_all(descriptor: int, data: bytes) -> None:
     """Write to a descriptor that doesn't block; what nobody reads any more is lost, as in a pipe."""
     loop = asyncio.get_running_loop()
@@ -293,7 +268,7 @@ async def forward(stream: Stream, port: int) -> Ended:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         return Ended(1, f"dial tcp4 {LOOPBACK}:{port}: connect: {reason}")
-    pump = asyncio.ensure_future(_pump(reader, stream, STDOUT))
+    pump = asyncio.ensure_future(_show_connection(reader, stream))
     feeding = asyncio.ensure_future(_feed_connection(stream, writer))
     try:
         await asyncio.wait([pump, feeding], return_when=asyncio.FIRST_COMPLETED)
@@ -305,6 +280,11 @@ async def forward(stream: Stream, port: int) -> Ended:
         feeding.cancel()
         writer.close()
     return Ended()
+
+
+async def _show_connection(reader: asyncio.StreamReader, stream: Stream) -> None:
+    while data := await reader.read(READ_BYTES):
+        await stream.send(STDOUT, data)
 
 
 async def _feed_connection(stream: Stream, writer: asyncio.StreamWriter) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from actors.apimachinery.operation import Object
+from actors.client.container_stream import open_stream
 from actors.kubelet import hollow
 from actors.simulation.cluster import SimulatedCluster
+from broker.context import Context
 from broker.faults import RandomFaults
 
 
@@ -169,8 +171,15 @@ def test_logs_and_exec_by_way_of_the_kubelet(cluster: SimulatedCluster) -> None:
     which = {"namespace": "default", "pod": "a", "container": "web"}
     reply = cluster.run(ctx.request("kubelet-node-1", "container_log", {**which, "tail_lines": 1}))
     assert reply.body == {"data": "two\n", "next_offset": 8, "running": True}
-    reply = cluster.run(ctx.request("kubelet-node-1", "container_exec", {**which, "command": ["true"]}))
-    assert reply.body == {"exit_code": 0, "stdout": "done\n", "stderr": ""}
+    assert cluster.run(output_of(ctx, {**which, "kind": "exec", "command": ["true"]})) == (b"done\n", 0)
+
+
+async def output_of(ctx: Context, question: dict[str, Any]) -> tuple[bytes, int]:
+    stream = await open_stream(ctx, "kubelet-node-1", question)
+    output = b"".join([data async for _, data in stream.chunks()])
+    await stream.close()
+    assert stream.ended is not None
+    return output, stream.ended.exit_code
 
 
 def test_hollow_nodes(cluster: SimulatedCluster) -> None:
