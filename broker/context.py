@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
+from broker.chaos import Chaos
 from broker.message import NO_CAUSE, Blobs, Body, Cause, Publication, Reply, Request
 
 #: One attempt of a request waits this long before it is sent again (same id, so a repeat is harmless).
@@ -56,6 +57,10 @@ class Context(ABC):
     """Differs at every start of the same actor."""
     random: Random
     """The only source of chance."""
+    chaos: Chaos
+    """The faults in force, for the few whose own work it is to let their clients feel them (the API's servers)."""
+    fault_random: Random
+    """What faults are drawn from; nothing else is."""
 
     @abstractmethod
     def wall_s(self) -> float:
@@ -113,6 +118,10 @@ class Context(ABC):
     @abstractmethod
     def after_drain(self, callback: Callable[[], None]) -> None:
         """Call back once, after every message that is waiting now was handled: the place for group commit."""
+
+    @abstractmethod
+    def note_fault(self, kind: str, sender: str, subject: str, message_id: str = "") -> None:
+        """Have it counted and told that a fault was injected into something that `sender` sent or asked."""
 
     @abstractmethod
     def next_id(self) -> str:

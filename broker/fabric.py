@@ -13,12 +13,13 @@ import asyncio
 import sys
 import traceback
 from abc import abstractmethod
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from broker.chaos import EXEMPT_PREFIX, FAULTS_TOPIC, NO_CHAOS, Chaos
 from broker.context import (
     ATTEMPT_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
@@ -29,7 +30,7 @@ from broker.context import (
     RequestHandler,
     RequestTimeout,
 )
-from broker.faults import FaultPolicy
+from broker.faults import CORRUPTED, ChaosFaults, FaultPolicy
 from broker.message import (
     KIND_FAILURE,
     KIND_PUBLICATION,
@@ -58,6 +59,9 @@ ANSWER_KEPT_BYTES_MAX: Final = 4096
 #: Each further attempt waits this much longer than the one before, up to the maximum.
 ATTEMPT_BACKOFF: Final = 1.5
 ATTEMPT_TIMEOUT_MAX_S: Final = 5.0
+#: Injected faults are told together, so often; of more than so many at once only the number is told.
+FAULTS_TOLD_EVERY_S: Final = 0.5
+FAULTS_TOLD_MAX: Final = 200
 
 Route = Any
 """Where an answer goes: whatever the transport needs to know."""
@@ -101,7 +105,6 @@ class FabricContext(Context):
         loop: asyncio.AbstractEventLoop,
         on_crash: Callable[[BaseException], None],
         faults: FaultPolicy | None = None,
-        fault_seed: int | None = None,
     ) -> None:
         self.name = name
         self.random = random
@@ -109,8 +112,13 @@ class FabricContext(Context):
         self.faults = faults
         self._loop = loop
         self._on_crash = on_crash
-        drawn_from = random.getrandbits(64) if fault_seed is None else f"{fault_seed}/{name}"
-        self._fault_random = Random(drawn_from)  # noqa: S311 - faults need a seed, not secrecy
+        self.chaos = NO_CHAOS
+        self.fault_random = Random(random.getrandbits(64))  # noqa: S311 - faults need a seed, not secrecy
+        self._chaos_faults: ChaosFaults | None = None
+        self._skew_s = 0.0
+        self._faults_counted: Counter[str] = Counter()
+        self._faults_to_tell: list[list[Any]] = []
+        self._telling_faults = False
         self._id_prefix = f"{name}.{self.incarnation}."
         self._id_count = 0
         self._waiting: dict[str, _Waiting] = {}
@@ -255,6 +263,48 @@ class FabricContext(Context):
                 return
             self._guarded(callback)
 
+    # Faults: a middleware of the fabric, which actors don't know of.
+
+    def set_chaos(self, chaos: Chaos) -> None:
+        """From now on these faults are in force, in place of all before."""
+        if chaos.seed is not None and chaos.seed != self.chaos.seed:
+            self.fault_random = Random(f"{chaos.seed}/{self.name}")  # noqa: S311 - as above
+        self.chaos = chaos
+        self._skew_s = chaos.skew_s(self.name)
+        faults = ChaosFaults(chaos)
+        self.faults = self._chaos_faults = None if faults.is_empty else faults
+
+    def note_fault(self, kind: str, sender: str, subject: str, message_id: str = "") -> None:
+        self._faults_counted[kind] += 1
+        if len(self._faults_to_tell) < FAULTS_TOLD_MAX:
+            self._faults_to_tell.append([kind, sender, self.name, subject, message_id, self.wall_s()])
+        if not self._telling_faults:
+            self._telling_faults = True
+            self._loop.call_later(FAULTS_TOLD_EVERY_S, self._tell_faults)
+
+    def _tell_faults(self) -> None:
+        """All counts of this incarnation, so that a lost report costs nothing; and the latest faults one by one."""
+        self._telling_faults = False
+        if not self.closed:
+            rows, self._faults_to_tell = self._faults_to_tell, []
+            report = {"incarnation": self.incarnation, "counts": dict(self._faults_counted), "rows": rows}
+            self.publish(FAULTS_TOPIC, report)
+
+    def _befall(self, message: Message, frames: Sequence[bytes], route: Route) -> None:
+        """Let the faults decide what becomes of a message."""
+        assert self.faults is not None
+        fate = self.faults.fate(message.sender, self.name, message.kind, message.subject, self.fault_random)
+        if self._chaos_faults is not None and self._chaos_faults.last:
+            self.note_fault(self._chaos_faults.last, message.sender, message.subject, message.id)
+        if fate is CORRUPTED:
+            self._receive([frames[0][:-1], *frames[1:]], route)  # it can't be read, and is noticed like any other such
+            return
+        for delay_s in fate:
+            if delay_s > 0:
+                self._loop.call_later(delay_s, self._dispatch, message, route)
+            else:
+                self._dispatch(message, route)
+
     # What a transport calls.
 
     def _receive(self, frames: Sequence[bytes], route: Route) -> None:
@@ -266,14 +316,10 @@ class FabricContext(Context):
         except MalformedMessage as error:
             print(f"dropped a malformed message: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
             return
-        if self.faults is None:
+        if self.faults is None or message.subject.startswith(EXEMPT_PREFIX):
             self._dispatch(message, route)
-            return
-        for delay_s in self.faults.fate(message.sender, self.name, message.kind, message.subject, self._fault_random):
-            if delay_s > 0:
-                self._loop.call_later(delay_s, self._dispatch, message, route)
-            else:
-                self._dispatch(message, route)
+        else:
+            self._befall(message, frames, route)
 
     def _dispatch(self, message: Message, route: Route) -> None:
         if self.closed:

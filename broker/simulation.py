@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
 
+from broker.chaos import NO_CHAOS, Chaos
 from broker.context import Context
 from broker.fabric import FabricContext, Route
 from broker.faults import FaultPolicy
@@ -59,9 +60,12 @@ class SimulatedContext(FabricContext):
         self.variables.run(_running.set, self)
         self.owned: dict[asyncio.Task[Any], None] = {}
         self.serving = False
+        if simulation.chaos is not NO_CHAOS:
+            self.set_chaos(simulation.chaos)
 
     def wall_s(self) -> float:
-        return EPOCH_S + self._loop.time() + self._simulation.clock_skew_s.get(self.name, 0.0)
+        skew_s = self._skew_s + self._simulation.clock_skew_s.get(self.name, 0.0)
+        return EPOCH_S + self._loop.time() + skew_s
 
     def monotonic_s(self) -> float:
         return self._loop.time()
@@ -148,6 +152,7 @@ class Simulation:
 
     seed: int = 0
     faults: FaultPolicy | None = None
+    chaos: Chaos = NO_CHAOS
     loop: VirtualTimeLoop = field(default_factory=VirtualTimeLoop)
     crashes: list[Crash] = field(default_factory=list)
     clock_skew_s: dict[str, float] = field(default_factory=dict)
@@ -237,6 +242,13 @@ class Simulation:
         for actor in self._actors.values():
             if actor.context is not None:
                 actor.context.faults = faults
+
+    def set_chaos(self, chaos: Chaos) -> None:
+        """Put faults in force as on a running cluster, for actors that run and those that will."""
+        self.chaos = chaos
+        for actor in self._actors.values():
+            if actor.context is not None:
+                actor.context.set_chaos(chaos)
 
     def is_up(self, name: str) -> bool:
         """Whether an incarnation of the actor lives."""

@@ -18,8 +18,8 @@ from typing import Final
 import zmq
 
 from broker.bundle import BUNDLED_BYTES_MAX, MARK, Bundle, messages_in
+from broker.chaos import ChaosFile
 from broker.fabric import FabricContext
-from broker.faults import FaultPolicy
 from broker.message import FRAME_BYTES_MAX, MalformedMessage
 
 #: Messages read from one socket before the loop turns to the others.
@@ -32,6 +32,8 @@ LINGER_MS: Final = 300
 #: Plain integers: pyzmq is given its enumerations' members at a price.
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
+#: How often an actor looks which faults are in force.
+CHAOS_LOOK_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,10 @@ class ZeroMQContext(FabricContext):
         endpoints: Endpoints,
         *,
         on_crash: Callable[[BaseException], None],
-        faults: FaultPolicy | None = None,
-        fault_seed: int | None = None,
+        chaos_file: ChaosFile | None = None,
     ) -> None:
-        super().__init__(name, random.SystemRandom(), asyncio.get_running_loop(), on_crash, faults, fault_seed)
+        """With a `chaos_file`, the faults that are in force are what it says, now and from now on."""
+        super().__init__(name, random.SystemRandom(), asyncio.get_running_loop(), on_crash)
         self._endpoints = endpoints
         self._zmq = zmq.Context(io_threads=1)
         self._zmq.max_sockets = 4096
@@ -67,9 +69,19 @@ class ZeroMQContext(FabricContext):
         self._looked_at_soon: set[zmq.Socket[bytes]] = set()
         self._outgoing: dict[tuple[zmq.Socket[bytes], bytes], Bundle] = {}
         """Messages of this turn of the loop, by socket and route (empty for a socket with one peer)."""
+        if chaos_file is not None:
+            self._follow_chaos(chaos_file)
+
+    def _follow_chaos(self, chaos_file: ChaosFile) -> None:
+        if self.closed:
+            return
+        chaos = chaos_file.read(time.time())
+        if chaos is not self.chaos:
+            self.set_chaos(chaos)
+        self._loop.call_later(CHAOS_LOOK_S, self._follow_chaos, chaos_file)
 
     def wall_s(self) -> float:
-        return time.time()
+        return time.time() + self._skew_s
 
     def monotonic_s(self) -> float:
         return time.monotonic()

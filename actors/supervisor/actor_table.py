@@ -7,6 +7,7 @@ modules are being loaded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import Any, Final
@@ -68,14 +69,13 @@ def _main(
     """The main of an actor with a ZeroMQ context; `arguments` are made in its own process."""
     from actors.supervisor.process import asyncio_main
     from actors.supervisor.session import endpoints_of
-    from broker.faults import RandomFaults
+    from broker.chaos import ChaosFile
     from broker.zeromq import ZeroMQContext
 
     endpoints = endpoints_of(directory)
-    faults = RandomFaults.from_plain(config.faults) if config.faults else None
 
     async def work(on_crash: Callable[[BaseException], None]) -> None:
-        ctx = ZeroMQContext(name, endpoints, on_crash=on_crash, faults=faults, fault_seed=config.seed)
+        ctx = ZeroMQContext(name, endpoints, on_crash=on_crash, chaos_file=ChaosFile(directory.chaos_file))
         try:
             await run(ctx, *arguments())
         finally:
@@ -101,13 +101,17 @@ def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
         from actors.supervisor import etcd_store
 
         return _main("store", etcd_store.run, config, directory, lambda: (etcd_store.etcd_config(config), history))
-    from store.actor import run
+    from store.actor import run as run_store
+    from store.disturbed_log import DisturbedLog
     from store.memory_log import MemoryLog
     from store.sqlite_log import SqliteLog
 
     def arguments() -> tuple[Any, ...]:
         log = MemoryLog() if config.store == "memory" else SqliteLog(directory.data / "store.sqlite")
         return log, history, config.quota_backend_bytes
+
+    async def run(ctx: Any, log: Any, *limits: Any) -> None:
+        await run_store(ctx, DisturbedLog(log, ctx, time.sleep), *limits)
 
     return _main("store", run, config, directory, arguments)
 

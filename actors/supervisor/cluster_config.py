@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from actors.chaos.vocabulary import faults_from_rates
 from actors.supervisor.cluster_directory import ClusterDirectory
 from actors.supervisor.state_file import replace_file
-from broker.faults import RandomFaults
 
 RuntimeDriver = Literal["sim", "process"]
 StoreBackend = Literal["sqlite", "memory", "etcd"]
@@ -38,9 +38,9 @@ class ClusterConfig:
     runtime: RuntimeDriver = "sim"
     store: StoreBackend = "sqlite"
     faults: Mapping[str, Any] = field(default_factory=dict)
-    """Faults of the message fabric in every actor, as for `broker.faults.RandomFaults.from_plain`; none when empty."""
+    """Faults in force from the start: kind to rate, as for `actors.chaos.vocabulary.faults_from_rates`."""
     seed: int | None = None
-    """What the faults are drawn from, in each actor; None: from chance."""
+    """What faults are drawn from, in each actor; None: from chance."""
 
     etcd_listen: str = ""
     """Where etcd's API is served, as ``host:port``; nowhere when empty."""
@@ -75,8 +75,8 @@ class ClusterConfig:
         if not 0 <= self.hollow_nodes <= HOLLOW_NODES_MAX:
             raise InvalidConfig(f"hollow nodes: {self.hollow_nodes} is not between 0 and {HOLLOW_NODES_MAX}")
         try:
-            RandomFaults.from_plain(self.faults)
-        except (ValueError, TypeError) as error:
+            faults_from_rates(self.faults)
+        except ValueError as error:
             raise InvalidConfig(f"faults: {error}") from error
         if self.runtime not in get_args(RuntimeDriver):
             raise InvalidConfig(f"runtime: {self.runtime!r} is not one of {', '.join(get_args(RuntimeDriver))}")

@@ -68,6 +68,11 @@ class ClusterDirectory:
         """Where subscribers connect (the broker's XPUB)."""
         return f"ipc://{self.run / '.sub'}"
 
+    @property
+    def chaos_file(self) -> Path:
+        """Which faults are in force (`broker.chaos`); gone after a stop, like the sockets beside it."""
+        return self.run / ".chaos"
+
     def create(self) -> None:
         """Make the directories, private to the user. Raises `InsecureDirectory`."""
         for directory in (self.root, self.data, self.logs, self.run.parent, self.run):

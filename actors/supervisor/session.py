@@ -32,14 +32,17 @@ def endpoints_of(directory: ClusterDirectory) -> Endpoints:
 
 
 @contextlib.asynccontextmanager
-async def connect(name: str = DEFAULT_NAME) -> AsyncIterator[Context]:
+async def connect(name: str = DEFAULT_NAME, *, meets_faults: bool = False) -> AsyncIterator[Context]:
     """A context in the running cluster of that name; an actor called ``cli-<pid>`` for its duration.
+
+    What it sends meets the faults that are in force, as it reaches an actor; what it is sent only if it `meets_faults`.
 
     Raises `ClusterNotRunning`; raises what a task of the context raised, if one did.
     """
     directory = cluster_directory(name)
     if not is_locked(directory):
         raise ClusterNotRunning(name)
+    from broker.chaos import ChaosFile
     from broker.zeromq import ZeroMQContext
 
     crashes: list[BaseException] = []
@@ -50,7 +53,8 @@ async def connect(name: str = DEFAULT_NAME) -> AsyncIterator[Context]:
         if task is not None:
             task.cancel()
 
-    ctx = ZeroMQContext(f"cli-{os.getpid()}", endpoints_of(directory), on_crash=on_crash)
+    chaos_file = ChaosFile(directory.chaos_file) if meets_faults else None
+    ctx = ZeroMQContext(f"cli-{os.getpid()}", endpoints_of(directory), on_crash=on_crash, chaos_file=chaos_file)
     try:
         yield ctx
     except asyncio.CancelledError:

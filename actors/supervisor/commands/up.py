@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import click
 
+from actors.chaos.policy import write_chaos
+from actors.chaos.vocabulary import faults_from_rates
 from actors.supervisor.actor_log import bound_log, log_file
 from actors.supervisor.cluster_config import ClusterConfig, InvalidConfig
 from actors.supervisor.cluster_directory import ClusterDirectory, InsecureDirectory
@@ -21,6 +23,7 @@ from actors.supervisor.gateway_port import chosen_gateway_port
 from actors.supervisor.leftovers import StillAlive, clean_leftovers
 from actors.supervisor.process_id import process_id
 from actors.supervisor.progress import Progress
+from broker.chaos import Chaos
 
 EXIT_INTERRUPTED: Final = 130
 #: A process older than this when it comes here was something else before, such as a shell that replaced itself by us.
@@ -44,7 +47,8 @@ COMMAND_AGE_MAX_S: Final = 2.0
     "faults",
     multiple=True,
     metavar="KIND=CHANCE",
-    help="Break the fabric: drop, duplicate or delay each message with a chance from 0 to 1. Repeatable.",
+    help="Faults from the start, as of podchain chaos: drop, duplicate, delay, reorder, corrupt, conflict, ... each "
+    "with a chance from 0 to 1. Repeatable.",
 )
 @click.option(
     "--etcd-listen",
@@ -219,6 +223,7 @@ def _up(
             shutil.rmtree(directory.data, ignore_errors=True)
         directory.create()
         config.save(directory)
+        write_chaos(directory, Chaos(faults_from_rates(config.faults), config.seed))
         specs = actor_table(config, directory)
         names = [spec.name for spec in specs if not spec.one_shot]
         private_fds: tuple[int, ...] = ()
