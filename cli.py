@@ -16,6 +16,7 @@ CLUSTER_COMMANDS: Mapping[str, str] = {
     "up": "actors.supervisor.commands.up:up",
     "down": "actors.supervisor.commands.down:down",
     "ps": "actors.supervisor.commands.ps:ps",
+    "chaos": "actors.chaos.commands:chaos",
     "actor-logs": "actors.supervisor.commands.actor_logs:actor_logs",
 }
 

@@ -297,7 +297,8 @@ class FabricContext(Context):
         if self._chaos_faults is not None and self._chaos_faults.last:
             self.note_fault(self._chaos_faults.last, message.sender, message.subject, message.id)
         if fate is CORRUPTED:
-            self._receive([frames[0][:-1], *frames[1:]], route)  # it can't be read, and is noticed like any other such
+            # It can't be read now, and that is noticed as with any other such.
+            FabricContext._receive(self, [frames[0][:-1], *frames[1:]], route)
             return
         for delay_s in fate:
             if delay_s > 0:

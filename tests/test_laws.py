@@ -49,6 +49,7 @@ SHELLS = {
     "actors/simulation": "makes the simulated world",
     "actors/runtime/process": "driver: containers are processes of the machine",
     "actors/runtime/container_log": "the process driver's logs",
+    "actors/chaos": "breaks a running cluster: its processes, its chaos file",
     "actors/gateway": "HTTP for clients of other languages",
 }
 #: Single files that do so, and why.

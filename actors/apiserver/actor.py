@@ -26,9 +26,9 @@ from actors.apiserver.bootstrap import create_missing
 from actors.apiserver.call import Call
 from actors.apiserver.committer import Committer
 from actors.apiserver.definitions import Definitions
+from actors.apiserver.faults import ApiFaults, DisturbedRegistry
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
-from actors.apiserver.registry import Registry
 from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, Change, WatchCache
 from actors.apiserver.watching import Watching
@@ -56,10 +56,12 @@ class ApiServer:
         self.cache = WatchCache(window_events_max)
         self.resources = ServedResources(self.cache)
         self.watching = Watching(ctx, self.resources, self.cache)
+        self.faults = ApiFaults(ctx, self.cache)
         self.follower = Follower(ctx, self.cache, self._on_changes, self._on_reload, store)
         committer = Committer(ctx, self._publish_trace, store)
-        self.registry = Registry(
-            self.resources, self.cache, Writer(self.cache, committer), Reader(ctx, self.cache, self.follower, store)
+        reader = Reader(ctx, self.cache, self.follower, store)
+        self.registry = DisturbedRegistry(
+            ctx, self.faults, self.resources, self.cache, Writer(self.cache, committer), reader
         )
         self.registry.on_commit = self._on_commit
         self.definitions = Definitions(ctx, self.registry, self.cache)
@@ -80,6 +82,8 @@ class ApiServer:
         self.resources.on_changes(changes)
         self.watching.on_changes(changes)
         self.definitions.on_changes(changes)
+        if self.faults.resets(changes):
+            self.watching.say_hello()
 
     def _on_reload(self) -> None:
         self.resources.reload()
@@ -103,7 +107,8 @@ class ApiServer:
         except ApiError as error:
             request.fail(error.reason, error.message)
             return
-        self.watching.on_watch(request, self.follower)
+        if not self.faults.expires(request):
+            self.watching.on_watch(request, self.follower)
 
     def _on_commit(self, call: Call, revision: int, path: str) -> None:
         """Note a committed write for `trace`."""

@@ -26,6 +26,8 @@ from broker.message import MalformedMessage, Request
 #: After somebody joined a stream, it carries marks so much later.
 MARKS_AFTER_JOINING_S: Final = (0.02, 0.1, 0.5)
 HELLO_AFTER_S: Final = (0.0, 0.05, 0.2, 1.0)
+#: The fault that keeps progress marks back (`broker.chaos`).
+MISSING_BOOKMARKS: Final = "missing-bookmarks"
 
 
 class _NoSuchResource(Exception):
@@ -181,5 +183,9 @@ class Watching:
         self._look_at(subscription, subscription.mark_due_s)
 
     def _publish_mark(self, subscription: Subscription) -> None:
-        if not subscription.rows:  # what is about to be told says as much
+        missing = any(
+            fault.details.get("resource") in (None, subscription.stream.resource)
+            for fault in self._ctx.chaos.of(MISSING_BOOKMARKS)
+        )
+        if not subscription.rows and not missing:  # what is about to be told says as much
             self._ctx.publish(subscription.stream.topic, [subscription.prev, [], self._cache.revision])

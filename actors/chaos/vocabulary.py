@@ -64,6 +64,16 @@ def _resource_of(d: Details) -> str:
     return text.rpartition("/")[2]
 
 
+def _watches(d: Details) -> str:
+    resource = _resource_of(d)
+    return f"watches of {resource}" if resource else "watches"
+
+
+def _lagging(d: Details) -> str:
+    reads = f"reads of {_resource_of(d)}" if _resource_of(d) else "reads"
+    return f"{reads} that may be old (resourceVersion=0) are answered as of {seconds(d['delay_s'])} ago"
+
+
 def _rate(what: str) -> Kind:
     return Kind(("rate",), ("from", "to", "subject", "delay_s"), lambda d: f"{_messages(d)} {what}")
 
@@ -102,7 +112,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda d: f"messages from {d['from']} to {d['to']} are late by {seconds(d['delay_s'])}",
     ),
     "skew": Kind(("actor", "by_s"), (), lambda d: f"the clock of {d['actor']} is wrong by {d['by_s']:+g} s"),
-    "disk-full": Kind((), (), lambda d: "the store's disk is full"),
+    "disk-full": Kind((), (), lambda _: "the store's disk is full"),
     "slow-sync": Kind(("delay_s",), (), lambda d: f"each sync of the store takes {seconds(d['delay_s'])} longer"),
     "conflict": Kind(("rate",), _API, lambda d: f"{_operations(d, 'changes')} are answered 409 Conflict"),
     "too-many-requests": Kind(
@@ -112,23 +122,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         ("rate",), _API, lambda d: f"{_operations(d, 'writes')} are carried out, and answered 500"
     ),
     "expired": Kind(("rate",), ("resource", "before"), _expired),
-    "lagging-replica": Kind(
-        ("delay_s",),
-        ("resource",),
-        lambda d: f"reads{f' of {_resource_of(d)}' if _resource_of(d) else ''} that may be old (resourceVersion=0) are "
-        f"answered as of {seconds(d['delay_s'])} ago",
-    ),
+    "lagging-replica": Kind(("delay_s",), ("resource",), _lagging),
     "watch-reset": Kind(
-        ("rate",),
-        ("resource",),
-        lambda d: f"watches{f' of {_resource_of(d)}' if _resource_of(d) else ''} are cut off after {percent(d['rate'])} "
-        "of their events",
+        ("rate",), ("resource",), lambda d: f"{_watches(d)} are cut off after {percent(d['rate'])} of their events"
     ),
-    "missing-bookmarks": Kind(
-        (),
-        ("resource",),
-        lambda d: f"watches{f' of {_resource_of(d)}' if _resource_of(d) else ''} carry no bookmarks and progress marks",
-    ),
+    "missing-bookmarks": Kind((), ("resource",), lambda d: f"{_watches(d)} carry no bookmarks and progress marks"),
 }
 
 #: What distinguishes two faults of one kind; a second one of the same scope takes the first one's place.

@@ -27,6 +27,7 @@ from actors.gateway.shared_stream import StreamHub
 from actors.gateway.table import transformed_list, transformed_object
 from actors.gateway.translation import is_true, is_watch, operation_of, whole_number
 from actors.gateway.watch import Watch, watch_question
+from actors.gateway.watch_faults import disturbed
 from broker.context import Context, RequestFailed, RequestTimeout
 
 #: A request's body may have this many bytes (Kubernetes' limit), and take this long to arrive.
@@ -179,7 +180,8 @@ class GatewayServer:
         form = answer_form(request.headers.get("Accept", ""))
         question = watch_question(path, request.query, form)
         watch = Watch(self._ctx, client, self._hub, question)
-        return await _stream(request, watch.lines(), "application/json", send_headers_first=True)
+        lines = disturbed(self._ctx, question.stream, watch.lines(), lambda: _cut(request))
+        return await _stream(request, lines, "application/json", send_headers_first=True)
 
     async def _log(self, request: web.Request, path: RequestPath, client: Client) -> web.StreamResponse:
         query = request.query
@@ -222,6 +224,12 @@ async def _stream(
                 await response.write(chunk)
             await response.write_eof()
     return response
+
+
+def _cut(request: web.Request) -> None:
+    """Break the connection off in the middle of an answer."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _json(

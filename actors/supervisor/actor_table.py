@@ -42,27 +42,24 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
     return [
         ActorSpec("broker", lambda: _broker(directory), BROKER),
         ActorSpec("store", lambda: _store(config, directory), STORE),
-        _spec("apiserver", "actors.apiserver.actor", config, directory, APISERVER),
-        _spec("tracer", "actors.tracer.actor", config, directory, RUNTIMES),
+        _spec("apiserver", "actors.apiserver.actor", directory, APISERVER),
+        _spec("tracer", "actors.tracer.actor", directory, RUNTIMES),
         *_etcd_api(config, directory),
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
         *_hollow_nodes(config, directory),
-        *(_spec(name, module, config, directory) for name, module in CONTROLLERS.items()),
+        *(_spec(name, module, directory) for name, module in CONTROLLERS.items()),
         *_gateway(config, directory),
         ActorSpec("readiness", lambda: _readiness(config, directory), CLIENTS, one_shot=True),
     ]
 
 
-def _spec(
-    name: str, module: str, config: ClusterConfig, directory: ClusterDirectory, stop_stage: int = CLIENTS
-) -> ActorSpec:
-    return ActorSpec(name, lambda: _main(name, import_module(module).run, config, directory), stop_stage)
+def _spec(name: str, module: str, directory: ClusterDirectory, stop_stage: int = CLIENTS) -> ActorSpec:
+    return ActorSpec(name, lambda: _main(name, import_module(module).run, directory), stop_stage)
 
 
 def _main(
     name: str,
     run: Run,
-    config: ClusterConfig,
     directory: ClusterDirectory,
     arguments: Arguments = tuple,
 ) -> ActorMain:
@@ -100,7 +97,7 @@ def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
     if config.store == "etcd":
         from actors.supervisor import etcd_store
 
-        return _main("store", etcd_store.run, config, directory, lambda: (etcd_store.etcd_config(config), history))
+        return _main("store", etcd_store.run, directory, lambda: (etcd_store.etcd_config(config), history))
     from store.actor import run as run_store
     from store.disturbed_log import DisturbedLog
     from store.memory_log import MemoryLog
@@ -113,7 +110,7 @@ def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
     async def run(ctx: Any, log: Any, *limits: Any) -> None:
         await run_store(ctx, DisturbedLog(log, ctx, time.sleep), *limits)
 
-    return _main("store", run, config, directory, arguments)
+    return _main("store", run, directory, arguments)
 
 
 def _node(index: int, config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
@@ -124,7 +121,7 @@ def _node(index: int, config: ClusterConfig, directory: ClusterDirectory) -> lis
         from actors.kubelet.actor import run
         from actors.kubelet.config import NodeConfig
 
-        return _main(f"kubelet-{name}", run, config, directory, lambda: (NodeConfig(name, index),))
+        return _main(f"kubelet-{name}", run, directory, lambda: (NodeConfig(name, index),))
 
     def runtime() -> ActorMain:
         from actors.runtime.actor import run
@@ -135,13 +132,12 @@ def _node(index: int, config: ClusterConfig, directory: ClusterDirectory) -> lis
             return _main(
                 f"runtime-{name}",
                 run,
-                config,
                 directory,
                 lambda: (name, ProcessDriver(directory.data / "nodes" / name)),
             )
         from actors.runtime.sim import SimDriver
 
-        return _main(f"runtime-{name}", run, config, directory, lambda: (name, SimDriver()))
+        return _main(f"runtime-{name}", run, directory, lambda: (name, SimDriver()))
 
     return [
         ActorSpec(f"runtime-{name}", runtime, RUNTIMES, owns_processes=config.runtime == "process"),
@@ -156,7 +152,7 @@ def _hollow_nodes(config: ClusterConfig, directory: ClusterDirectory) -> list[Ac
     def load() -> ActorMain:
         from actors.kubelet.hollow import run
 
-        return _main("hollow-nodes", run, config, directory, lambda: (config.hollow_nodes,))
+        return _main("hollow-nodes", run, directory, lambda: (config.hollow_nodes,))
 
     return [ActorSpec("hollow-nodes", load, CLIENTS)]
 
@@ -176,7 +172,7 @@ def _etcd_api(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorS
             key_file=config.etcd_key,
             client_ca_file=config.etcd_client_ca,
         )
-        return _main("etcd-api", run, config, directory, lambda: (api,))
+        return _main("etcd-api", run, directory, lambda: (api,))
 
     return [ActorSpec("etcd-api", load, RUNTIMES)]
 
@@ -195,7 +191,7 @@ def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSp
             token, listen = await gateway_arguments(directory.gateway, directory.name, config.gateway_port)
             await run_gateway(ctx, token, listen)
 
-        return _main("gateway", run, config, directory)
+        return _main("gateway", run, directory)
 
     return [ActorSpec("gateway", load, CLIENTS)]
 
@@ -203,4 +199,4 @@ def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSp
 def _readiness(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
     from actors.supervisor.readiness import run
 
-    return _main("readiness", run, config, directory, lambda: (config.nodes + config.hollow_nodes,))
+    return _main("readiness", run, directory, lambda: (config.nodes + config.hollow_nodes,))
