@@ -27,6 +27,8 @@ from broker.message import NO_CAUSE, Cause, pack, unpack
 OPERATE: Final = "operate"
 #: Method of the API server: take part in a watch stream (see `actors.apimachinery.stream`).
 WATCH: Final = "watch"
+#: Method of the API server: how many objects there are, by collection (``deployments.apps``), for metrics.
+STORED_OBJECTS: Final = "stored_objects"
 
 Object = dict[str, Any]
 Verb = Literal["get", "list", "create", "update", "patch", "delete", "deletecollection"]

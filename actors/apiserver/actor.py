@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from actors.apimachinery.operation import OPERATE, WATCH, operations_from_wire
+from actors.apimachinery.operation import OPERATE, STORED_OBJECTS, WATCH, operations_from_wire
 from actors.apimachinery.status import ApiError
 from actors.apiserver.access import Access
 from actors.apiserver.batch import OPERATIONS_MAX, Batch
@@ -74,6 +74,7 @@ class ApiServer:
         self.resources.reload()
         await create_missing(self._ctx, self.registry)
         self._ctx.serve(OPERATE, self._on_operate)
+        self._ctx.serve(STORED_OBJECTS, lambda request: request.reply(self.cache.counts()))
         self._ctx.serve(WATCH, self._on_watch)
         self.watching.say_hello()
         self.definitions.start()

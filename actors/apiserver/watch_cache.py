@@ -138,6 +138,14 @@ class WatchCache:
             found = self._collections[name] = Collection()
         return found
 
+    def counts(self) -> dict[str, int]:
+        """How many objects each collection has, by its name as ``deployments.apps``."""
+        found: dict[str, int] = {}
+        for name, collection in self._collections.items():
+            group, _, plural = name.rpartition("/")
+            found[f"{plural}.{group}" if group else plural] = len(collection.entries)
+        return found
+
     def get(self, collection: str, path: str) -> Entry | None:
         """An object's state at the cache's revision."""
         found = self._collections.get(collection)

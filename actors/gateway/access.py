@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, status_failure
 from actors.apimachinery.user import ADMIN, AUTHENTICATED, User
-
-#: Open to everybody, as the role ``system:public-info-viewer`` has it.
-PUBLIC_PATHS: Final = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 
 
 def unauthorized() -> ApiError:

@@ -25,7 +25,7 @@ async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str,
             raise RuntimeError("the credentials could not be made")
     tls = server_tls(files)
 
-    async def listen(runner: web.AppRunner) -> None:
+    async def listen(runner: web.ServerRunner) -> None:
         await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True).start()
 
     return files.token.read_text(), listen

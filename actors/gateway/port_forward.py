@@ -52,7 +52,7 @@ Open = Callable[[int], Awaitable[ContainerStream]]
 Send = Callable[[bytes], Awaitable[None]]
 
 
-async def port_forward(request: web.Request, ctx: Context, client: Client, path: RequestPath) -> web.StreamResponse:
+async def port_forward(request: web.BaseRequest, ctx: Context, client: Client, path: RequestPath) -> web.StreamResponse:
     """Serve one request for ``portforward``. Raises `ApiError` while an answer can still be a Status."""
     check_upgrade(request)
     pod = await client.get("v1/pods", path.name, path.namespace)

@@ -59,7 +59,9 @@ def stream_question(path: RequestPath, pod: Object, query: MultiMapping[str]) ->
     }
 
 
-async def remote_command(request: web.Request, ctx: Context, client: Client, path: RequestPath) -> web.StreamResponse:
+async def remote_command(
+    request: web.BaseRequest, ctx: Context, client: Client, path: RequestPath
+) -> web.StreamResponse:
     """Serve one request for ``exec`` or ``attach``. Raises `ApiError` while an answer can still be a Status."""
     check_upgrade(request)
     pod = await client.get("v1/pods", path.name, path.namespace)
@@ -85,7 +87,7 @@ def websocket(*protocols: str) -> web.WebSocketResponse:
     )
 
 
-def check_upgrade(request: web.Request) -> None:
+def check_upgrade(request: web.BaseRequest) -> None:
     """Raises `ApiError` (400) for a request that doesn't ask for a WebSocket."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise bad_request("Upgrade request required: only WebSockets are served")

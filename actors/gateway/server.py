@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from actors.apimachinery.operation import Object, Operation, Result
+from actors.apimachinery.operation import STORED_OBJECTS, Object, Operation, Result
 from actors.apimachinery.status import ApiError, internal_error, status_failure
 from actors.apimachinery.user import User
 from actors.client.client import Client
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import JSON, answer_form, parse_accept
-from actors.gateway.access import PUBLIC_PATHS, review_answer, unauthorized, user_of
+from actors.gateway.access import review_answer, unauthorized, user_of
+from actors.gateway.answer import compress, json_answer, refusal
 from actors.gateway.body import decoded_body
 from actors.gateway.container_log import log_chunks, log_question
+from actors.gateway.health import PING, checks_of, health_report
+from actors.gateway.in_flight import LONG_RUNNING, MUTATING, READING, InFlight
+from actors.gateway.metrics import CONTENT_TYPE as METRICS_TYPE
+from actors.gateway.metrics import Metrics
 from actors.gateway.port_forward import port_forward
 from actors.gateway.remote_command import remote_command
 from actors.gateway.request_path import RequestPath, parse_path
@@ -30,11 +35,22 @@ from actors.gateway.watch import Watch, watch_question
 from actors.gateway.watch_faults import disturbed
 from broker.context import Context, RequestFailed, RequestTimeout
 
-#: A request's body may have this many bytes (Kubernetes' limit), and take this long to arrive.
-BODY_BYTES_MAX: Final = 3 * 1024 * 1024
+#: A request's body may take this long to arrive.
 BODY_TIMEOUT_S: Final = 30.0
+#: For health checks and metrics the API server has this long to answer.
+HEALTH_TIMEOUT_S: Final = 3.0
+#: Subresources that hold their connection.
+STREAMED: Final = frozenset({"log", "exec", "attach", "portforward"})
 REVIEWS: Final = frozenset({"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"})
 _NOT_THERE: Final = "the server could not find the requested resource"
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is found out about a request on its way, for the metrics."""
+
+    path: RequestPath | None = None
+    kind: str = READING
 
 
 class GatewayServer:
@@ -45,63 +61,97 @@ class GatewayServer:
         self._token = token
         self._client = Client(ctx)
         self._hub = StreamHub(ctx)
-
-    def application(self) -> web.Application:
-        """What the HTTP server runs."""
-        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._with_statuses])
-        app.router.add_route("*", "/{path:.*}", self._route)
-        return app
+        self._in_flight = InFlight()
+        self._metrics = Metrics(self._in_flight)
 
     # Every request
 
-    @web.middleware
-    async def _with_statuses(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Errors become Status objects."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request. Errors become Status objects."""
+        started_s = self._ctx.monotonic_s()
+        call = _Call()
         try:
-            return await handler(request)
+            response = await self._with_statuses(request, call)
+        except asyncio.CancelledError:  # the client has gone
+            self._count(request, call, 499, started_s)
+            raise
+        self._count(request, call, response.status, started_s)
+        compress(request, response)
+        return response
+
+    def _count(self, request: web.BaseRequest, call: _Call, code: int, started_s: float) -> None:
+        duration_s = self._ctx.monotonic_s() - started_s
+        self._metrics.answered(
+            request.method, call.path, request.query, code, duration_s, long=call.kind == LONG_RUNNING
+        )
+
+    async def _with_statuses(self, request: web.BaseRequest, call: _Call) -> web.StreamResponse:
+        try:
+            return await self._route(request, call)
         except ApiError as error:
-            return _failed(error)
+            return refusal(error)
         except RequestTimeout:
-            return _failed(ApiError(status_failure(504, "Timeout", "the API server did not answer in time")))
+            return refusal(ApiError(status_failure(504, "Timeout", "the API server did not answer in time")))
         except RequestFailed as failure:
-            return _failed(internal_error(str(failure)))
+            return refusal(internal_error(str(failure)))
         except HttpProcessingError as error:
-            return _failed(ApiError(status_failure(error.code, "BadRequest", error.message)))
+            return refusal(ApiError(status_failure(error.code, "BadRequest", error.message)))
         except web.HTTPException as error:
             reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"
-            return _failed(ApiError(status_failure(error.status, reason, error.reason)))
+            return refusal(ApiError(status_failure(error.status, reason, error.reason)))
 
-    async def _route(self, request: web.Request) -> web.StreamResponse:
+    async def _route(self, request: web.BaseRequest, call: _Call) -> web.StreamResponse:
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
         user = user_of(certificate, request.headers.get("Authorization", ""), self._token)
         path = request.path.rstrip("/") or "/"
-        if path in PUBLIC_PATHS:
-            return await self._public(path)
+        checks = checks_of(path)
+        if checks is not None:
+            return await self._health(request, path, checks)
+        if path == "/version":
+            return json_answer(discovery.version_info())
         if user is None:
             raise unauthorized()
+        if path == "/metrics":
+            return await self._exposition()
         found = self._discovered(request, path)
         if found is not None:
             return found
-        target = parse_path(path)
+        target = call.path = parse_path(path)
         if target is None:
             raise ApiError(status_failure(404, "NotFound", _NOT_THERE))
-        return await self._resource(request, target, user)
+        call.kind = _kind_of(request, target)
+        with self._in_flight.admitted(user.name, call.kind):
+            return await self._resource(request, target, user)
 
     # Outside the resources
 
-    async def _public(self, path: str) -> web.Response:
-        if path == "/version":
-            return _json(discovery.version_info())
-        if path == "/readyz":
-            try:
-                await self._client.call(Operation("list", "v1/namespaces", options={"limit": 1}), timeout_s=3.0)
-            except (ApiError, RequestTimeout, RequestFailed):
-                return web.Response(status=500, text="[-]apiserver failed\nreadyz check failed\n")
-        return web.Response(text="ok")
+    async def _health(self, request: web.BaseRequest, path: str, checks: Sequence[str]) -> web.Response:
+        results = {name: name == PING or await self._reaches_store() for name in checks}
+        code, text = health_report(
+            path, results, verbose="verbose" in request.query, excluded=request.query.getall("exclude", [])
+        )
+        return web.Response(status=code, text=text)
 
-    def _discovered(self, request: web.Request, path: str) -> web.Response | None:
+    async def _reaches_store(self) -> bool:
+        """Whether the API server answers, with what the store has now."""
+        try:
+            await self._client.call(
+                Operation("list", "v1/namespaces", options={"limit": 1}), timeout_s=HEALTH_TIMEOUT_S
+            )
+        except (ApiError, RequestTimeout, RequestFailed):
+            return False
+        return True
+
+    async def _exposition(self) -> web.Response:
+        try:
+            reply = await self._ctx.request(self._client.target, STORED_OBJECTS, timeout_s=HEALTH_TIMEOUT_S)
+            objects: Mapping[str, int] = reply.body
+        except (RequestTimeout, RequestFailed):
+            objects = {}
+        text = self._metrics.exposition(objects)
+        return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
+
+    def _discovered(self, request: web.BaseRequest, path: str) -> web.Response | None:
         """Discovery and OpenAPI; None for other paths."""
         if request.method not in ("GET", "HEAD"):
             return None
@@ -111,10 +161,10 @@ class GatewayServer:
                 form.transform == "APIGroupDiscoveryList" and form.parameters.get("v") == "v2" for form in forms
             )
             if wants_v2:
-                return _json(discovery.aggregated(path == "/api"), content_type=discovery.AGGREGATED_TYPE)
-            return _json(discovery.api_versions() if path == "/api" else discovery.api_group_list())
+                return json_answer(discovery.aggregated(path == "/api"), content_type=discovery.AGGREGATED_TYPE)
+            return json_answer(discovery.api_versions() if path == "/api" else discovery.api_group_list())
         if path == "/openapi/v3":
-            return _json(openapi.index())
+            return json_answer(openapi.index())
         if path.startswith("/openapi/v3/"):
             return _openapi(path.removeprefix("/openapi/v3/"))
         found: Object | None = None
@@ -125,11 +175,11 @@ class GatewayServer:
             found = discovery.api_group(parts[1])
         elif parts[0] == "apis" and len(parts) == 3:
             found = discovery.api_resource_list(f"{parts[1]}/{parts[2]}")
-        return _json(found) if found is not None else None
+        return json_answer(found) if found is not None else None
 
     # Resources
 
-    async def _resource(self, request: web.Request, path: RequestPath, user: User) -> web.StreamResponse:
+    async def _resource(self, request: web.BaseRequest, path: RequestPath, user: User) -> web.StreamResponse:
         client = self._client.acting_for(user)
         if path.subresource == "log" and request.method == "GET":
             return await self._log(request, path, client)
@@ -146,12 +196,12 @@ class GatewayServer:
             review = review_answer(
                 path.resource.kind, decoded_body(content, content_type) or {}, user, self._ctx.wall_s()
             )
-            return _json(review, status=201)
+            return json_answer(review, status=201)
         operation = operation_of(request.method, path, request.query, content, content_type)
         result = await client.call(operation)
         include = request.query.get("includeObject") or "Metadata"
         answer = self._answer(operation, path, result, form, include)
-        return _json(answer, status=result.code, warnings=result.extra.get("warnings") or ())
+        return json_answer(answer, status=result.code, warnings=result.extra.get("warnings") or ())
 
     def _answer(self, operation: Operation, path: RequestPath, result: Result, form: Any, include: str) -> Object:
         """The body of a successful operation's answer."""
@@ -176,14 +226,14 @@ class GatewayServer:
             return obj
         return transformed_object(resource, obj, form, now_s, include)
 
-    async def _watch(self, request: web.Request, path: RequestPath, client: Client) -> web.StreamResponse:
+    async def _watch(self, request: web.BaseRequest, path: RequestPath, client: Client) -> web.StreamResponse:
         form = answer_form(request.headers.get("Accept", ""))
         question = watch_question(path, request.query, form)
         watch = Watch(self._ctx, client, self._hub, question)
         lines = disturbed(self._ctx, question.stream, watch.lines(), lambda: _cut(request))
         return await _stream(request, lines, "application/json", send_headers_first=True)
 
-    async def _log(self, request: web.Request, path: RequestPath, client: Client) -> web.StreamResponse:
+    async def _log(self, request: web.BaseRequest, path: RequestPath, client: Client) -> web.StreamResponse:
         query = request.query
         actor, question = await log_question(self._ctx, client, path, query)
         limit = whole_number(query, "limitBytes") or 0
@@ -192,7 +242,14 @@ class GatewayServer:
         return await _stream(request, chunks, "text/plain", send_headers_first=False)
 
 
-async def _body(request: web.Request) -> bytes:
+def _kind_of(request: web.BaseRequest, path: RequestPath) -> str:
+    """Which of the limits on concurrent requests a request counts for."""
+    if is_watch(request.method, path, request.query) or path.subresource in STREAMED:
+        return LONG_RUNNING
+    return READING if request.method in ("GET", "HEAD") else MUTATING
+
+
+async def _body(request: web.BaseRequest) -> bytes:
     """The whole body. Raises `ApiError` (408) when it comes too slowly; aiohttp's 413 when it is too large."""
     if not request.can_read_body:
         return b""
@@ -204,7 +261,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 async def _stream(
-    request: web.Request, chunks: AsyncGenerator[bytes, None], content_type: str, *, send_headers_first: bool
+    request: web.BaseRequest, chunks: AsyncGenerator[bytes, None], content_type: str, *, send_headers_first: bool
 ) -> web.StreamResponse:
     """Send chunks as they come. What is raised before the first one becomes a Status.
 
@@ -226,32 +283,10 @@ async def _stream(
     return response
 
 
-def _cut(request: web.Request) -> None:
+def _cut(request: web.BaseRequest) -> None:
     """Break the connection off in the middle of an answer."""
     if request.transport is not None:
         request.transport.abort()
-
-
-def _json(
-    content: Any, *, status: int = 200, content_type: str = "application/json", warnings: Any = ()
-) -> web.Response:
-    response = web.Response(body=orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE), status=status)
-    response.headers["Content-Type"] = content_type
-    response.headers["Cache-Control"] = "no-cache, private"
-    for warning in warnings:
-        text = str(warning).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-        response.headers.add("Warning", f'299 - "{text}"')
-    return response
-
-
-def _failed(error: ApiError) -> web.Response:
-    response = _json(error.status, status=error.code)
-    retry_s = (error.status.get("details") or {}).get("retryAfterSeconds")
-    if retry_s:
-        response.headers["Retry-After"] = str(retry_s)
-    if error.code in (408, 413):
-        response.force_close()
-    return response
 
 
 def _deleted(path: RequestPath, obj: Object) -> Object:

@@ -1,7 +1,10 @@
 """The real kubectl against a live cluster, through the gateway."""
 
 import json
+import socket
+import ssl
 import time
+import zlib
 
 import pytest
 from real_kubectl import Kubectl, needs_kubectl
@@ -159,3 +162,50 @@ def test_what_breaks_the_limits_gets_a_status(kubectl):
         )
         assert (status, json.loads(content)["kind"]) == (code, "Status"), content
     assert kubectl.http("GET", "/readyz")[0] == 200
+
+
+def test_health_checks_one_by_one_and_in_words(kubectl):
+    assert kubectl.http("GET", "/livez")[1] == b"ok"
+    assert kubectl.http("GET", "/readyz?verbose")[1] == b"[+]ping ok\n[+]etcd ok\nreadyz check passed\n"
+    assert kubectl.http("GET", "/readyz/etcd")[0] == 200
+    assert kubectl.http("GET", "/healthz/nope")[0] == 401
+    assert b"excluded" in kubectl.http("GET", "/healthz?verbose&exclude=etcd")[1]
+    assert "readyz check passed" in kubectl("get", "--raw", "/readyz?verbose")
+
+
+def test_metrics_have_kubernetes_names(kubectl):
+    kubectl("get", "pods", "-A")
+    text = kubectl("get", "--raw", "/metrics")
+    listed = 'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",'
+    assert f'{listed}scope="cluster",subresource="",verb="LIST",version="v1"}}' in text
+    for name in (
+        'apiserver_request_duration_seconds_bucket{component="apiserver"',
+        'apiserver_current_inflight_requests{request_kind="readOnly"}',
+        'apiserver_storage_objects{resource="nodes"} 2.0',
+        "kubernetes_build_info{",
+        "process_resident_memory_bytes",
+    ):
+        assert name in text
+    assert kubectl.http("GET", "/metrics")[0] == 401
+
+
+def test_large_answers_are_compressed_for_those_who_can_read_them(kubectl):
+    gzip = {"Accept-Encoding": "gzip"}
+    plain = kubectl.http("GET", "/openapi/v3/apis/apps/v1", token=kubectl.token)[1]
+    packed = kubectl.http("GET", "/openapi/v3/apis/apps/v1", None, kubectl.token, gzip)[1]
+    assert zlib.decompress(packed, 31) == plain
+    assert kubectl.http("GET", "/api/v1/nodes", None, kubectl.token, gzip)[1].startswith(b"{")
+
+
+def test_headers_that_are_too_long_and_what_is_no_http_get_a_status(kubectl):
+    status, content = kubectl.http("GET", "/api", None, kubectl.token, {"X": "x" * 20_000})
+    assert (status, json.loads(content)["code"]) == (431, 431)
+    context = ssl.create_default_context(cafile=next(kubectl.home.glob("*/gateway/ca.crt")))
+    with (
+        socket.create_connection((kubectl.address.hostname, kubectl.address.port), 10) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(b"HELLO\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.0 400")
+    assert b'"kind":"Status"' in answer
