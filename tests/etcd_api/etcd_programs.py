@@ -109,7 +109,7 @@ class Server:
         return [str(program("etcdctl")), "--endpoints", self.endpoint, *self.options, *arguments]
 
 
-def real_etcd(directory: Path, data: Path | None = None, port: int = 0) -> Server:
+def real_etcd(directory: Path, data: Path | None = None, port: int = 0, options: tuple[str, ...] = ()) -> Server:
     """A real etcd; `data` is a directory that a snapshot was restored to."""
     directory.mkdir(exist_ok=True)
     port = port or free_port()
@@ -121,7 +121,12 @@ def real_etcd(directory: Path, data: Path | None = None, port: int = 0) -> Serve
         "listen-peer-urls": peer,
         "log-level": "error",
     }
-    command = [str(program("etcd")), "--unsafe-no-fsync", *(f"--{name}={value}" for name, value in arguments.items())]
+    command = [
+        str(program("etcd")),
+        "--unsafe-no-fsync",
+        *(f"--{name}={value}" for name, value in arguments.items()),
+        *options,
+    ]
     return Server(command, f"127.0.0.1:{port}", directory)
 
 
@@ -132,3 +137,16 @@ def our_etcd(directory: Path, *options: str, port: int = 0, ctl_options: tuple[s
     data = str(directory / "store.sqlite")
     command = [sys.executable, "-m", "store.etcd_api", "--listen", endpoint, "--data", data, *options]
     return Server(command, endpoint, directory, *ctl_options)
+
+
+def grpc_call(endpoint: str, service: str, method: str, request: object) -> tuple[str, str, object]:
+    """One call: the status code's name, its text, and the response if there is one."""
+    import grpc
+
+    from store.etcd_api.services import stub
+
+    with grpc.insecure_channel(endpoint) as channel:
+        try:
+            return "OK", "", getattr(stub(channel, service), method)(request, timeout=20)
+        except grpc.RpcError as error:
+            return error.code().name, error.details(), None
