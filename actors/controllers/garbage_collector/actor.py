@@ -103,14 +103,12 @@ class GarbageCollector:
     def _cease_to_watch(self, resources: list[Resource]) -> None:
         """A definition is gone, and its objects with it, even those whose end hasn't been told yet."""
         key, custom = resources[0].key, resources[0].custom
-        informer = self._informers.whole(key)
         self._watched.remove(key)
         self._informers.forget(key)
-        if custom is None or informer is None or self._discovery.definitions.get(Key("", custom.crd_name)) is not None:
+        if custom is None or self._discovery.definitions.get(Key("", custom.crd_name)) is not None:
             return  # only not served any more: its objects are still there
         self._ended.update(((resource.api_version, resource.kind), resource) for resource in resources)
-        for obj in informer.items():
-            self._add_dependents(obj)
+        self._look_at_everything()
 
     def _owner_key(self, item: Item, reference: Reference) -> OwnerKey | None:
         return owner_key(self._discovery.table, item, reference) or ended_owner_key(self._ended, item, reference)
