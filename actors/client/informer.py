@@ -13,6 +13,7 @@ acts on a view that lacks what it did itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -101,6 +102,14 @@ class Informer:
             self._client.on_server_start(self._on_server_start)
             self._ctx.spawn(self._follow(), f"informer {self.stream.topic}")
         await self._synced.wait()
+
+    async def refresh(self) -> None:
+        """Ask now what happened: the cache is then as new as what the server showed to anybody before this call.
+
+        Once started. When the server doesn't answer the cache stays as it is, and is brought up to date later.
+        """
+        with contextlib.suppress(RequestFailed, RequestTimeout):
+            await self._ask()
 
     def stop(self) -> None:
         """Cease to follow. The registration at the server lapses by itself."""

@@ -17,7 +17,9 @@ Listen = Callable[[web.ServerRunner], Awaitable[None]]
 
 async def run(ctx: Context, token: str, listen: Listen) -> None:
     """Serve until cancelled."""
-    runner = server_runner(GatewayServer(ctx, token).handle)
+    server = GatewayServer(ctx, token)
+    await server.start()
+    runner = server_runner(server.handle)
     await runner.setup()
     try:
         await listen(runner)

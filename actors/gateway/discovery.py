@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from actors.apimachinery.custom_resources.version_order import version_order
 from actors.apimachinery.operation import Object
-from actors.apimachinery.resources import RESOURCES, Resource, ResourceTable
+from actors.apimachinery.resources import Resource, ResourceTable
 from actors.apimachinery.schema import KUBERNETES_VERSION
 
 AGGREGATED_TYPE: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -45,19 +46,24 @@ def api_versions() -> Object:
 def _versions(resources: ResourceTable) -> dict[str, list[str]]:
     """Versions of each group, the preferred one first."""
     found: dict[str, list[str]] = {}
+    custom: set[str] = set()
     for resource in resources:
         versions = found.setdefault(resource.group, [])
         if resource.version not in versions:
             versions.append(resource.version)
+        if resource.custom is not None:
+            custom.add(resource.group)
+    for group in custom:  # several definitions, each with versions of its own
+        found[group].sort(key=version_order)
     return found
 
 
-def group_versions(resources: ResourceTable = RESOURCES) -> list[str]:
+def group_versions(resources: ResourceTable) -> list[str]:
     """Every ``group/version`` (core: ``v1``), in order."""
     return [f"{group}/{v}" if group else v for group, versions in _versions(resources).items() for v in versions]
 
 
-def api_group(group: str, resources: ResourceTable = RESOURCES) -> Object | None:
+def api_group(group: str, resources: ResourceTable) -> Object | None:
     """``/apis/GROUP``."""
     versions = _versions(resources).get(group)
     if not versions or not group:
@@ -72,13 +78,13 @@ def api_group(group: str, resources: ResourceTable = RESOURCES) -> Object | None
     }
 
 
-def api_group_list(resources: ResourceTable = RESOURCES) -> Object:
+def api_group_list(resources: ResourceTable) -> Object:
     """``/apis``."""
     groups = [api_group(group, resources) for group in _versions(resources) if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def api_resource_list(group_version: str, resources: ResourceTable = RESOURCES) -> Object | None:
+def api_resource_list(group_version: str, resources: ResourceTable) -> Object | None:
     """``/api/v1``, ``/apis/GROUP/VERSION``."""
     rows: list[Object] = []
     for resource in resources:
@@ -120,7 +126,7 @@ def _subresource_rows(resource: Resource) -> list[Object]:
     return rows
 
 
-def aggregated(core: bool, resources: ResourceTable = RESOURCES) -> Object:
+def aggregated(core: bool, resources: ResourceTable) -> Object:
     """All groups with their resources in one document (``apidiscovery.k8s.io/v2``): of ``/api`` or of ``/apis``."""
     items: list[Object] = []
     for group, versions in _versions(resources).items():

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
 from actors.apimachinery import schema
+from actors.apimachinery.custom_resources.definition import CustomVersion
+from actors.apimachinery.custom_resources.openapi import custom_definition_name, custom_definitions
 from actors.apimachinery.operation import Object
-from actors.apimachinery.resources import RESOURCES, Resource
-from actors.gateway.discovery import group_versions
+from actors.apimachinery.resources import Resource, ResourceTable
 
 _DEFINITIONS: Final = "#/$defs/"
 _COMPONENTS: Final = "#/components/schemas/"
@@ -31,31 +33,45 @@ def document_path(group_version: str) -> str:
     return f"apis/{group_version}" if "/" in group_version else f"api/{group_version}"
 
 
-def index() -> Object:
-    """``/openapi/v3``."""
-    mark = f"podchain-{schema.KUBERNETES_VERSION}"
+def index(resources: ResourceTable) -> Object:
+    """``/openapi/v3``. The mark of a document changes when it does: clients keep what they have as long as it stays."""
+    marks: dict[str, str] = {}
+    for resource in resources:
+        marks.setdefault(resource.api_version, f"podchain-{schema.KUBERNETES_VERSION}")
+        if resource.custom is not None:
+            marks[resource.api_version] += f"-{_state_of(resource.custom)}"
     return {
         "paths": {
-            document_path(gv): {"serverRelativeURL": f"/openapi/v3/{document_path(gv)}?hash={mark}"}
-            for gv in group_versions()
+            document_path(gv): {"serverRelativeURL": f"/openapi/v3/{document_path(gv)}?hash={quote(mark)}"}
+            for gv, mark in marks.items()
         }
     }
 
 
-@lru_cache(maxsize=8)
-def document(group_version: str) -> bytes | None:
-    """The document of a group and version as JSON; None when there is no such version.
+def _state_of(custom: CustomVersion) -> str:
+    """What changes whenever a definition does."""
+    metadata = custom.crd["metadata"]
+    return f"{metadata.get('uid', '')[:8]}.{metadata.get('resourceVersion', '')}"
 
-    Only the encoded text is kept: the schema with all its texts would take tens of megabytes.
-    """
-    resources = [resource for resource in RESOURCES if resource.api_version == group_version]
-    if not resources:
-        return None
-    known = schema.definitions_with_descriptions.__wrapped__()
+
+def document(group_version: str, resources: ResourceTable) -> bytes | None:
+    """The document of a group and version as JSON; None when there is no such version."""
+    members = [resource for resource in resources if resource.api_version == group_version]
+    state = tuple(_state_of(resource.custom) for resource in members if resource.custom is not None)
+    return _document(tuple(members), state) if members else None
+
+
+@lru_cache(maxsize=16)
+def _document(resources: tuple[Resource, ...], _state: tuple[str, ...]) -> bytes:
+    """Only the encoded text is kept: the schema with all its texts would take tens of megabytes."""
+    known = dict(schema.definitions_with_descriptions.__wrapped__())
     wanted: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for resource in resources:
         name = schema.definition_name(resource.api_version, resource.kind)
+        if resource.custom is not None:
+            name = custom_definition_name(resource)
+            known |= custom_definitions(resource, resource.custom, known)
         if name is None:
             continue
         _collect(name, known, wanted)
@@ -158,7 +174,8 @@ def _method(resource: Resource, name: str, verb: str, method: str) -> Object:
         operation["requestBody"] = {"content": {"*/*": {"schema": _reference(name)}}}
     elif method == "patch":
         body = {"schema": {"type": "object"}}
-        operation["requestBody"] = {"content": {f"application/{kind}": body for kind in _PATCH_TYPES}}
+        kinds = [kind for kind in _PATCH_TYPES if resource.custom is None or not kind.startswith("strategic")]
+        operation["requestBody"] = {"content": {f"application/{kind}": body for kind in kinds}}
     return operation
 
 

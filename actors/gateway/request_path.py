@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.apimachinery.resources import RESOURCES, Resource, ResourceTable
+from actors.apimachinery.resources import Resource, ResourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class RequestPath:
     subresource: str = ""
 
 
-def parse_path(path: str, resources: ResourceTable = RESOURCES) -> RequestPath | None:
+def parse_path(path: str, resources: ResourceTable) -> RequestPath | None:
     """What a path names; None when there is nothing of that name."""
     parts = path.strip("/").split("/")
     if any(part in ("", ".", "..") for part in parts):

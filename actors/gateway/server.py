@@ -12,9 +12,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.apimachinery.operation import STORED_OBJECTS, Object, Operation, Result
+from actors.apimachinery.resources import ResourceTable
 from actors.apimachinery.status import ApiError, internal_error, status_failure
 from actors.apimachinery.user import User
 from actors.client.client import Client
+from actors.client.discovery import Discovery
+from actors.client.informer import InformerSet
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import JSON, answer_form, parse_accept
 from actors.gateway.access import review_answer, unauthorized, user_of
@@ -63,6 +66,12 @@ class GatewayServer:
         self._hub = StreamHub(ctx)
         self._in_flight = InFlight()
         self._metrics = Metrics(self._in_flight)
+        self._informers = InformerSet(self._client)
+        self._discovery = Discovery(self._informers)
+
+    async def start(self) -> None:
+        """Begin to follow what custom resources there are; returns when they are known."""
+        await self._informers.start()
 
     # Every request
 
@@ -113,10 +122,16 @@ class GatewayServer:
             raise unauthorized()
         if path == "/metrics":
             return await self._exposition()
+        if _may_be_custom(path):
+            await self._discovery.definitions.refresh()
         found = self._discovered(request, path)
         if found is not None:
             return found
-        target = call.path = parse_path(path)
+        target = parse_path(path, self._discovery.table)
+        if target is None:
+            await self._discovery.definitions.refresh()
+            target = parse_path(path, self._discovery.table)
+        call.path = target
         if target is None:
             raise ApiError(status_failure(404, "NotFound", _NOT_THERE))
         call.kind = _kind_of(request, target)
@@ -155,26 +170,27 @@ class GatewayServer:
         """Discovery and OpenAPI; None for other paths."""
         if request.method not in ("GET", "HEAD"):
             return None
+        table = self._discovery.table
         if path in ("/api", "/apis"):
             forms = parse_accept(request.headers.get("Accept", ""))
             wants_v2 = any(
                 form.transform == "APIGroupDiscoveryList" and form.parameters.get("v") == "v2" for form in forms
             )
             if wants_v2:
-                return json_answer(discovery.aggregated(path == "/api"), content_type=discovery.AGGREGATED_TYPE)
-            return json_answer(discovery.api_versions() if path == "/api" else discovery.api_group_list())
+                return json_answer(discovery.aggregated(path == "/api", table), content_type=discovery.AGGREGATED_TYPE)
+            return json_answer(discovery.api_versions() if path == "/api" else discovery.api_group_list(table))
         if path == "/openapi/v3":
-            return json_answer(openapi.index())
+            return json_answer(openapi.index(table))
         if path.startswith("/openapi/v3/"):
-            return _openapi(path.removeprefix("/openapi/v3/"))
+            return _openapi(path.removeprefix("/openapi/v3/"), table)
         found: Object | None = None
         parts = path.strip("/").split("/")
         if parts == ["api", "v1"]:
-            found = discovery.api_resource_list("v1")
+            found = discovery.api_resource_list("v1", table)
         elif parts[0] == "apis" and len(parts) == 2:
-            found = discovery.api_group(parts[1])
+            found = discovery.api_group(parts[1], table)
         elif parts[0] == "apis" and len(parts) == 3:
-            found = discovery.api_resource_list(f"{parts[1]}/{parts[2]}")
+            found = discovery.api_resource_list(f"{parts[1]}/{parts[2]}", table)
         return json_answer(found) if found is not None else None
 
     # Resources
@@ -296,11 +312,17 @@ def _deleted(path: RequestPath, obj: Object) -> Object:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def _openapi(name: str) -> web.Response:
+def _may_be_custom(path: str) -> bool:
+    """Whether a path is of discovery or OpenAPI, whose answer must show definitions that clients know to be there."""
+    parts = path.strip("/").split("/")
+    return parts[0] == "openapi" or (parts[0] == "apis" and len(parts) <= 3)
+
+
+def _openapi(name: str, table: ResourceTable) -> web.Response:
     """One OpenAPI document, by the name that the index has for it."""
     prefix, _, group_version = name.partition("/")
     core = prefix == "api" and group_version == "v1"
-    found = openapi.document(group_version) if core or (prefix == "apis" and "/" in group_version) else None
+    found = openapi.document(group_version, table) if core or (prefix == "apis" and "/" in group_version) else None
     if found is None:
         raise ApiError(status_failure(404, "NotFound", _NOT_THERE))
     return web.Response(body=found, content_type="application/json")

@@ -160,7 +160,10 @@ class SharedStream:
                 except Expired as expired:
                     self.stop(expired)
                     return
-                except (RequestFailed, RequestTimeout):
+                except (RequestFailed, RequestTimeout) as failure:
+                    if isinstance(failure, RequestFailed) and failure.code == "NotFound":  # a deleted definition's
+                        self.stop(ConnectionError("the resource is not served any more"))
+                        return
                     self._must_ask = True
                     await self._ctx.sleep(RETRY_S * (1 + self._ctx.random.random()))
                     continue

@@ -27,12 +27,12 @@ def column_definitions(resource: Resource) -> list[Object]:
     return [
         {
             "name": column.name,
-            "type": "integer" if column.name in _INTEGER_COLUMNS else "string",
-            "format": "name" if column.name == "Name" else "",
-            "description": "",
+            "type": "integer" if resource.custom is None and column.name in _INTEGER_COLUMNS else column.type,
+            "format": "name" if column.name == "Name" else column.format,
+            "description": column.description,
             "priority": column.priority,
         }
-        for column in table_of(resource.key).columns
+        for column in table_of(resource).columns
     ]
 
 
@@ -47,7 +47,7 @@ def table_object(
     with_columns: bool = True,
 ) -> Object:
     """A Table. `include` says what each row carries of its object: ``None``, ``Metadata`` or ``Object``."""
-    definition = table_of(resource.key)
+    definition = table_of(resource)
     rows: list[Object] = []
     for obj in objects:
         row: dict[str, Any] = {"cells": list(definition.row(obj, now_s))}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from actors.apimachinery.resources import RESOURCES, Resource
+from actors.apimachinery.resources import Resource
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.grammar import command, split_lists
+from actors.kubectl.session import Kubectl, run_with_client
 from actors.kubectl.tab_writer import align
 
 
@@ -20,7 +19,9 @@ from actors.kubectl.tab_writer import align
 @click.option("--sort-by", default="", metavar="name|kind", help="The order of the rows.")
 @click.option("--no-headers", is_flag=True, help="Print without headers.")
 @click.option("-o", "--output", default="", metavar="wide|name", help="Output format.")
+@click.pass_context
 def api_resources_command(
+    ctx: click.Context,
     namespaced: str,
     api_group: str | None,
     verbs: tuple[str, ...],
@@ -35,15 +36,19 @@ def api_resources_command(
     if sort_by not in ("", "name", "kind"):
         raise CommandFailed("--sort-by accepts only name or kind")
     wanted_verbs, wanted_categories = split_lists(verbs), split_lists(categories)
-    chosen = [
-        resource
-        for resource in RESOURCES.preferred()
-        if (not namespaced or resource.namespaced is (namespaced == "true"))
-        and (api_group is None or resource.group == api_group)
-        and all(verb in resource.verbs for verb in wanted_verbs)
-        and all(category in resource.categories for category in wanted_categories)
-    ]
-    sys.stdout.write(render(sorted(chosen, key=lambda r: _order(r, sort_by)), output, headers=not no_headers))
+
+    async def work(kubectl: Kubectl) -> None:
+        chosen = [
+            resource
+            for resource in kubectl.resources.preferred()
+            if (not namespaced or resource.namespaced is (namespaced == "true"))
+            and (api_group is None or resource.group == api_group)
+            and all(verb in resource.verbs for verb in wanted_verbs)
+            and all(category in resource.categories for category in wanted_categories)
+        ]
+        kubectl.out.write(render(sorted(chosen, key=lambda r: _order(r, sort_by)), output, headers=not no_headers))
+
+    run_with_client(ctx, work)
 
 
 def _order(resource: Resource, sort_by: str) -> tuple[str, str]:
@@ -74,7 +79,12 @@ def render(resources: list[Resource], output: str, *, headers: bool = True) -> s
 
 
 @command("api-versions", short_help='Print the supported API versions on the server, in the form of "group/version"')
-def api_versions_command() -> None:
+@click.pass_context
+def api_versions_command(ctx: click.Context) -> None:
     """Show every group and version."""
-    for version in sorted({resource.api_version for resource in RESOURCES}):
-        sys.stdout.write(version + "\n")
+
+    async def work(kubectl: Kubectl) -> None:
+        for version in sorted({resource.api_version for resource in kubectl.resources}):
+            kubectl.print(version)
+
+    run_with_client(ctx, work)

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 import click
 
-from actors.apimachinery.resources import RESOURCES, Resource, UnknownResource
+from actors.apimachinery.custom_resources.openapi import custom_definition_name, custom_definitions
+from actors.apimachinery.resources import RESOURCES, Resource, ResourceTable, UnknownResource
 from actors.apimachinery.schema import definition_name, definitions_with_descriptions, reference_name
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.grammar import command
+from actors.kubectl.session import Kubectl, run_with_client
 
 WIDTH: Final = 76
 #: Schemas whose fields nobody wants spelled out again: they contain themselves.
@@ -25,7 +27,8 @@ Schema = Mapping[str, Any]
 @click.argument("args", nargs=-1, metavar="TYPE[.FIELD...]")
 @click.option("--recursive", is_flag=True, help="Show the names of all fields below, too.")
 @click.option("--api-version", default="", metavar="GROUP/VERSION", help="The version of the API.")
-def explain_command(args: tuple[str, ...], recursive: bool, api_version: str) -> None:
+@click.pass_context
+def explain_command(ctx: click.Context, args: tuple[str, ...], recursive: bool, api_version: str) -> None:
     """Show what a kind, or one of its fields, is."""
     if not args:
         raise CommandFailed(
@@ -35,20 +38,29 @@ def explain_command(args: tuple[str, ...], recursive: bool, api_version: str) ->
     if len(args) > 1:
         raise CommandFailed("We accept only this format: explain RESOURCE")
     try:
-        sys.stdout.write(explain(args[0], recursive=recursive, api_version=api_version))
+        _resource(args[0], api_version, RESOURCES)
+    except UnknownResource:  # then it is a custom one, which the cluster knows
+
+        async def work(kubectl: Kubectl) -> None:
+            _print_explained(args[0], recursive, api_version, kubectl.resources)
+
+        run_with_client(ctx, work)
+        return
+    _print_explained(args[0], recursive, api_version, RESOURCES)
+
+
+def _print_explained(target: str, recursive: bool, api_version: str, table: ResourceTable) -> None:
+    try:
+        sys.stdout.write(explain(target, table, recursive=recursive, api_version=api_version))
     except UnknownResource as error:
         sys.stderr.write(f"{error}\n")  # as kubectl: without "error:"
         raise click.exceptions.Exit(1) from None
 
 
-def explain(target: str, *, recursive: bool = False, api_version: str = "") -> str:
+def explain(target: str, table: ResourceTable, *, recursive: bool = False, api_version: str = "") -> str:
     """The text for ``deployment.spec.replicas``. Raises `CommandFailed` or `UnknownResource`."""
-    name, *fields = target.rstrip(".").split(".")
-    resource = _resource(name, api_version)
-    kind_name = definition_name(resource.api_version, resource.kind)
-    if kind_name is None:
-        raise CommandFailed(f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}"')
-    schema: Schema = definitions_with_descriptions()[kind_name]
+    resource, fields = _resource(target, api_version, table)
+    schema = _schema(resource)
     lines = [f"GROUP:      {resource.group}"] if resource.group else []
     lines += [f"KIND:       {resource.kind}", f"VERSION:    {resource.version}", ""]
     texts = [schema.get("description", "")]
@@ -72,11 +84,27 @@ def explain(target: str, *, recursive: bool = False, api_version: str = "") -> s
     return "\n".join(lines) + "\n"
 
 
-def _resource(name: str, api_version: str) -> Resource:
-    if not api_version:
-        return RESOURCES.resolve(name)
-    group, _, version = api_version.rpartition("/")
-    return RESOURCES.resolve(f"{name}.{version}.{group}" if group else f"{name}.{version}.")
+def _schema(resource: Resource) -> Schema:
+    if resource.custom is not None:
+        published = definitions_with_descriptions()
+        return custom_definitions(resource, resource.custom, published)[custom_definition_name(resource)]
+    kind_name = definition_name(resource.api_version, resource.kind)
+    if kind_name is None:
+        raise CommandFailed(f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}"')
+    return definitions_with_descriptions()[kind_name]
+
+
+def _resource(target: str, api_version: str, table: ResourceTable) -> tuple[Resource, list[str]]:
+    """What ``crontabs.spec.image`` or ``crontabs.stable.example.com.spec`` names: the resource and the fields."""
+    name, *fields = target.rstrip(".").split(".")
+    if api_version:
+        group, _, version = api_version.rpartition("/")
+        return table.resolve(f"{name}.{version}.{group}" if group else f"{name}.{version}."), fields
+    for resource in table:  # the longest name that is one
+        if resource.custom is not None and f"{target}.".startswith(f"{name}.{resource.group}."):
+            rest = target[len(f"{name}.{resource.group}") :].strip(".")
+            return table.resolve(f"{name}.{resource.group}"), rest.split(".") if rest else []
+    return table.resolve(name), fields
 
 
 def _target(schema: Schema) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,7 +22,9 @@ from actors.kubectl.grammar import (
 from actors.kubectl.session import Kubectl, run_with_client
 from actors.kubectl.target import NO_RESOURCE, Found, Query, Targets, find_all, parse_targets
 
-WAIT_POLL_S = 0.1
+WAIT_POLL_S: Final = 0.1
+#: Somebody else's change of the object in between is no reason to give up.
+CONFLICT_RETRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,23 @@ def named_targets(
 async def _scale_one(kubectl: Kubectl, found: Found, options: ScaleOptions) -> None:
     if not found.resource.has_subresource("scale"):
         raise CommandFailed(f"cannot scale {found.resource.kind}: the resource has no scale subresource")
-    current = int((found.object.get("spec") or {}).get("replicas") or 0)
+    for attempt in range(CONFLICT_RETRIES + 1):
+        try:
+            return await _scale_as_read(kubectl, found, options)
+        except ApiError as error:
+            if error.code != 409 or options.resource_version or attempt == CONFLICT_RETRIES:
+                raise
+    return None
+
+
+async def _scale_as_read(kubectl: Kubectl, found: Found, options: ScaleOptions) -> None:
+    """Scale what is there now if it is as expected; refused (409) when it changes in between."""
+    resource, place = found.resource.key, (found.namespace, found.name, "scale")
+    scale = (await kubectl.client.call(Operation("get", resource, *place))).object
+    current = int(scale["spec"].get("replicas") or 0)
     if options.current_replicas >= 0 and current != options.current_replicas:
         raise CommandFailed(f"Expected replicas to be {options.current_replicas}, was {current}")
-    version = found.object["metadata"].get("resourceVersion", "")
+    version = scale["metadata"].get("resourceVersion", "")
     if options.resource_version and version != options.resource_version:
         raise CommandFailed(f"Expected resource version to be {options.resource_version}, was {version}")
     if options.dry_run == "client":
@@ -124,7 +139,7 @@ async def _scale_one(kubectl: Kubectl, found: Found, options: ScaleOptions) -> N
     settings: dict[str, Any] = {"patchType": "merge", "fieldManager": "kubectl-scale"}
     if options.dry_run == "server":
         settings["dryRun"] = True
-    operation = Operation("patch", found.resource.key, found.namespace, found.name, "scale", patch, settings)
+    operation = Operation("patch", resource, *place, patch, settings)
     await kubectl.client.call(operation)
     if options.timeout:
         await _wait_for_size(kubectl, found, options)

@@ -20,6 +20,7 @@ import click
 
 from actors.apimachinery.resources import RESOURCES, ResourceTable
 from actors.client.client import Client
+from actors.client.discovery import discover
 from actors.kubectl.failure import EXPECTED, CommandFailed, message_of
 from broker.context import Context
 
@@ -86,8 +87,14 @@ def run_with_client(click_ctx: click.Context, work: Work) -> None:
 
     async def session() -> int | None:
         async with connect(name) as context:
+            client = Client(context)
             kubectl = Kubectl(
-                Client(context), sys.stdout, sys.stderr, namespace or DEFAULT_NAMESPACE, namespace_given=bool(namespace)
+                client,
+                sys.stdout,
+                sys.stderr,
+                namespace or DEFAULT_NAMESPACE,
+                namespace_given=bool(namespace),
+                resources=await discover(client),
             )
             return await work(kubectl)
 

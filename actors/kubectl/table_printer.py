@@ -28,8 +28,10 @@ class TableOptions:
 
 
 def one_line(cell: object) -> str:
-    """A cell's text up to its first line break, with dots in place of the rest."""
-    text = str(cell)
+    """A cell's text up to its first line break, with dots in place of the rest; empty for none."""
+    if cell is None:
+        return ""
+    text = ("true" if cell else "false") if isinstance(cell, bool) else str(cell)
     for index, character in enumerate(text):
         if character in "\n\r\f":
             return text[:index] + "..."
@@ -48,7 +50,7 @@ class TablePrinter:
     definition: TableDefinition = field(init=False)
 
     def __post_init__(self) -> None:
-        self.definition = table_of(self.resource.key)
+        self.definition = table_of(self.resource)
         self.header_due = self.options.headers
 
     def header(self) -> list[str]:

@@ -32,7 +32,7 @@ from actors.gateway.translation import operation_of
     ],
 )
 def test_a_path_names_a_resource(path, expected):
-    found = parse_path(path)
+    found = parse_path(path, RESOURCES)
     assert (found.resource.key, found.namespace, found.name, found.subresource) == expected
 
 
@@ -51,17 +51,17 @@ def test_a_path_names_a_resource(path, expected):
     ],
 )
 def test_other_paths_name_nothing(path):
-    assert parse_path(path) is None
+    assert parse_path(path, RESOURCES) is None
 
 
 @given(st.text(alphabet="/abpodsvi1.%", max_size=40))
 @settings(max_examples=100)
 def test_no_path_breaks_the_parser(path):
-    parse_path(path)
+    parse_path(path, RESOURCES)
 
 
 def operation(method, path, query=None, body=b"", content_type="application/json"):
-    return operation_of(method, parse_path(path), query or {}, body, content_type)
+    return operation_of(method, parse_path(path, RESOURCES), query or {}, body, content_type)
 
 
 def test_methods_are_verbs():
@@ -203,15 +203,15 @@ def test_identities():
 def test_discovery_in_both_forms_has_every_resource():
     listed = {
         (gv, row["name"])
-        for gv in discovery.group_versions()
-        for row in discovery.api_resource_list(gv)["resources"]
+        for gv in discovery.group_versions(RESOURCES)
+        for row in discovery.api_resource_list(gv, RESOURCES)["resources"]
         if "/" not in row["name"]
     }
     assert listed == {(resource.api_version, resource.plural) for resource in RESOURCES}
     aggregated = {
         (f"{name}/{version['version']}" if (name := item["metadata"].get("name")) else "v1", row["resource"])
         for core in (True, False)
-        for item in discovery.aggregated(core)["items"]
+        for item in discovery.aggregated(core, RESOURCES)["items"]
         for version in item["versions"]
         for row in version["resources"]
     }
@@ -219,7 +219,7 @@ def test_discovery_in_both_forms_has_every_resource():
 
 
 def test_openapi_documents_are_closed_and_carry_what_kubectl_looks_for():
-    document = json.loads(openapi.document("apps/v1"))
+    document = json.loads(openapi.document("apps/v1", RESOURCES))
     schemas = document["components"]["schemas"]
     references = []
 
@@ -240,4 +240,4 @@ def test_openapi_documents_are_closed_and_carry_what_kubectl_looks_for():
     patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
     assert patch["x-kubernetes-group-version-kind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
     assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
-    assert openapi.document("nosuch/v1") is None
+    assert openapi.document("nosuch/v1", RESOURCES) is None

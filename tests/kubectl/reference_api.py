@@ -149,7 +149,7 @@ def _parse(path: str) -> tuple[Resource | None, str, str]:
 
 
 def _table(resource: Resource, objects: Sequence[dict[str, Any]]) -> Any:
-    definition, now_s = table_of(resource.key), time.time()
+    definition, now_s = table_of(resource), time.time()
     columns = [
         {
             "name": column.name,

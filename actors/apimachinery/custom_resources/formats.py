@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
-from urllib.parse import urlsplit
 
 from actors.apimachinery.custom_resources.pattern import matches
 
@@ -37,16 +36,8 @@ def _is_cidr(text: str) -> bool:
     return "/" in text
 
 
-def _is_uri(text: str) -> bool:
-    """Go's ``url.ParseRequestURI``: absolute, or a path from the root."""
-    if not text or any(ord(character) < 0x21 or ord(character) == 0x7F for character in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    return bool(parts.scheme) or text.startswith("/")
+_URI: Final = r"^([a-zA-Z][a-zA-Z0-9+.-]*:|/)[^\x00-\x20\x7f]*$"
+"""Go's ``url.ParseRequestURI``: absolute, or a path from the root."""
 
 
 def _is_date(text: str) -> bool:
@@ -83,7 +74,7 @@ _HEX: Final = "[0-9a-fA-F]"
 
 _FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
     "bsonobjectid": _by_pattern(f"^{_HEX}{{24}}$"),
-    "uri": _is_uri,
+    "uri": _by_pattern(_URI),
     "email": _by_pattern(r"^[^@\s<>]+@[^@\s<>]+$"),
     "hostname": _by_pattern(
         r"^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$"

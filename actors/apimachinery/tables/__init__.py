@@ -1,6 +1,6 @@
 """Tables of objects, with the columns that Kubernetes' API server gives each kind.
 
-    definition = table_of("v1/pods")
+    definition = table_of(resource)
     cells = definition.row(pod, now_s)
 
 Rows are pure functions of the object and the time; whoever prints chooses the columns (wide or not).
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.apimachinery.custom_resources.columns import custom_table
 from actors.apimachinery.operation import Object
+from actors.apimachinery.resources import Resource
 from actors.apimachinery.tables import cluster, configuration, networking, pods, storage, workloads
 from actors.apimachinery.tables.definition import Cell, Column, TableDefinition, age_of, name_of, table
 
@@ -35,6 +37,8 @@ TABLES: dict[str, TableDefinition] = {
 """Every table, by the resource's key (``apps/v1/deployments``)."""
 
 
-def table_of(resource_key: str) -> TableDefinition:
-    """The table of a resource, named by its key; NAME and AGE when it has no columns of its own."""
-    return TABLES.get(resource_key, DEFAULT)
+def table_of(resource: Resource) -> TableDefinition:
+    """The table of a resource; NAME and AGE when it has no columns of its own."""
+    if resource.custom is not None:
+        return custom_table(resource.custom)
+    return TABLES.get(resource.key, DEFAULT)

@@ -9,7 +9,8 @@ from typing import Any
 from actors.apimachinery.operation import Object
 from actors.apimachinery.tables.duration import age
 
-Cell = str | int
+Cell = str | int | float | None
+"""None: there is nothing to show."""
 Row = Callable[[Object, float], Sequence[Cell]]
 """Makes the row of an object at a time (seconds since the epoch)."""
 
@@ -20,7 +21,11 @@ class Column:
 
     name: str
     priority: int = 0
-    """0: always shown; 1: only in wide tables."""
+    """0: always shown; more: only in wide tables."""
+    type: str = "string"
+    """``string``, ``integer``, ``number``, ``boolean``, ``date``."""
+    format: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
