@@ -36,6 +36,9 @@ class User:
     extra: Extra = ()
     """What else the authenticator knows: keys with their values, in order."""
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def is_master(self) -> bool:
         """Whether it may everything."""

@@ -29,6 +29,7 @@ from actors.apiserver.definitions import Definitions
 from actors.apiserver.faults import ApiFaults, DisturbedRegistry
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
+from actors.apiserver.role_reconciliation import RoleReconciliation
 from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, Change, WatchCache
 from actors.apiserver.watching import Watching
@@ -57,6 +58,7 @@ class ApiServer:
         self.resources = ServedResources(self.cache)
         self.watching = Watching(ctx, self.resources, self.cache)
         self.faults = ApiFaults(ctx, self.cache)
+        self.access = Access(self.cache)
         self.follower = Follower(ctx, self.cache, self._on_changes, self._on_reload, store)
         committer = Committer(ctx, self._publish_trace, store)
         reader = Reader(ctx, self.cache, self.follower, store)
@@ -65,7 +67,8 @@ class ApiServer:
         )
         self.registry.on_commit = self._on_commit
         self.definitions = Definitions(ctx, self.registry, self.cache)
-        self.access = Access()
+        self.registry.vet = self.access.vet
+        self.roles = RoleReconciliation(ctx, self.registry, self.cache)
         self._trace: list[list[Any]] = []
 
     async def start(self) -> None:
@@ -73,6 +76,8 @@ class ApiServer:
         await self.follower.start()
         self.resources.reload()
         await create_missing(self._ctx, self.registry)
+        await self._see_roles()
+        self.roles.reconcile_built_in()
         self._ctx.serve(OPERATE, self._on_operate)
         self._ctx.serve(STORED_OBJECTS, lambda request: request.reply(self.cache.counts()))
         self._ctx.serve(WATCH, self._on_watch)
@@ -81,6 +86,8 @@ class ApiServer:
 
     def _on_changes(self, changes: list[Change]) -> None:
         self.resources.on_changes(changes)
+        self.access.on_changes(changes)
+        self.roles.on_changes(changes)
         self.watching.on_changes(changes)
         self.definitions.on_changes(changes)
         if self.faults.resets(changes):
@@ -88,8 +95,17 @@ class ApiServer:
 
     def _on_reload(self) -> None:
         self.resources.reload()
+        self.access.forget()
         self.watching.on_reload()
         self.definitions.start_over()
+
+    async def _see_roles(self) -> None:
+        """Wait until the cache shows what was created: before that, nobody would have any rights."""
+        fresh = False
+        while not fresh:
+            reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self.follower.when_fresh(reached.set_result)
+            fresh = await reached
 
     def _on_operate(self, request: Request) -> None:
         try:

@@ -58,9 +58,8 @@ class Batch:
         for index, operation in enumerate(self._operations):
             own_id = operation_id(self._request.id, index)
             try:
-                user = self._access.user_of(self._request.sender, operation.options)
+                user = self._access.admit(self._request.sender, operation)
                 call = self._registry.resolve(operation, own_id, self._now_s, self._request, user)
-                self._access.check(call)
             except ApiError as error:
                 self._finish(index, Outcome.of_error(error))
                 continue

@@ -1,4 +1,4 @@
-"""What every cluster has from the start: namespaces, priority classes, the Service of the API server itself."""
+"""What every cluster has from the start: namespaces, priority classes, roles, the Service of the API server itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from actors.apimachinery.status import ApiError
 from actors.apiserver.admission import KUBERNETES_SERVICE_IP, SYSTEM_PRIORITY_CLASSES
 from actors.apiserver.namespaces import BUILT_IN
 from actors.apiserver.registry import Registry
+from actors.apiserver.role_reconciliation import built_in_objects as built_in_rbac
 from actors.apiserver.write import Outcome
 from broker.context import Context
 
@@ -23,7 +24,8 @@ def built_in_objects() -> list[list[tuple[str, Object]]]:
     namespaces = [
         ("v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}) for name in BUILT_IN
     ]
-    return [namespaces, [*(_priority_class(*row) for row in SYSTEM_PRIORITY_CLASSES), _kubernetes_service()]]
+    others = [*(_priority_class(*row) for row in SYSTEM_PRIORITY_CLASSES), _kubernetes_service()]
+    return [namespaces, [*others, *built_in_rbac()]]
 
 
 def _priority_class(name: str, value: int, description: str) -> tuple[str, Object]:

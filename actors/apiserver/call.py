@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,10 @@ OBJECT_BYTES_MAX: Final = 1_572_864
 DEPTH_MAX: Final = 100
 
 
+#: Looks at a new object, and at the old one when it is no creation.
+Vet = Callable[["Call", Object, Object | None], None]
+
+
 @dataclass(slots=True)
 class Call:
     """An operation, resolved."""
@@ -33,6 +38,8 @@ class Call:
     """The message it came with; None for the server's own."""
     user: User = APISERVER_USER
     """For whom it is done."""
+    vet: Vet | None = None
+    """Looks at what is about to be written, and may complete it; raises `ApiError` when the user may not write that."""
 
     @property
     def namespace(self) -> str:

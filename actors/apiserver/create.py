@@ -72,6 +72,8 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     prepare_for_create(resource, obj)
     _admit_with_cache(call, obj, cache, promised_ips)
     admit(resource, obj)
+    if call.vet is not None:
+        call.vet(call, obj, None)
     errors = validate_create(resource, obj)
     if errors:
         raise invalid(resource.kind, resource.group, metadata.get("name") or "", errors)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actors.apimachinery.status import ApiError, bad_request, status_failure
-from actors.apimachinery.user import ADMIN, AUTHENTICATED, USER, User, node_user, service_account_user
+from actors.apimachinery.user import ADMIN, AUTHENTICATED, NODES, USER, User, node_user, service_account_user
 
 KUBE_SYSTEM: Final = "kube-system"
 KUBELET_PREFIX: Final = "kubelet-"
@@ -19,12 +19,19 @@ KUBELET_PREFIX: Final = "kubelet-"
 GATEWAY: Final = "gateway"
 GATEWAY_USER: Final = User("system:podchain:gateway", (AUTHENTICATED,))
 
+#: The kubelet of many nodes, all of whose names begin so.
+HOLLOW_PREFIX: Final = "hollow-"
+HOLLOW_NODES_USER: Final = User("system:podchain:hollow-nodes", (NODES, AUTHENTICATED))
+
+#: As in kube-controller-manager, whose controllers share informers, controllers read collections as this user.
+CONTROLLER_MANAGER: Final = User("system:kube-controller-manager", (AUTHENTICATED,))
+
 #: Actors that are users of their own.
 COMPONENTS: Final = {
     GATEWAY: GATEWAY_USER,
     "scheduler": User("system:kube-scheduler", (AUTHENTICATED,)),
     "tracer": User("system:podchain:tracer", (AUTHENTICATED,)),
-    "hollow-nodes": User("system:podchain:hollow-nodes", (AUTHENTICATED,)),
+    "hollow-nodes": HOLLOW_NODES_USER,
 }
 
 #: Actors to the service accounts, of ``kube-system``, that Kubernetes' controllers have.
@@ -34,6 +41,12 @@ CONTROLLERS: Final = {
     "garbage-collector": "generic-garbage-collector",
     "namespace-controller": "namespace-controller",
     "node-lifecycle-controller": "node-controller",
+}
+
+
+#: Service accounts as which an actor does a part of its work, beside its own.
+SECOND_ACCOUNTS: Final = {
+    "namespace-controller": frozenset({"service-account-controller", "root-ca-cert-publisher"}),
 }
 
 
@@ -58,7 +71,7 @@ class Identities:
     def __init__(self) -> None:
         self._by_sender: dict[str, User] = {}
 
-    def user_of(self, sender: str, options: Any) -> User:
+    def user_of(self, sender: str, verb: str, options: Any) -> User:
         """For whom a sender asks: itself, or whom it states if it may. Raises `ApiError` (400, 403)."""
         own = self._by_sender.get(sender)
         if own is None:
@@ -67,11 +80,17 @@ class Identities:
                 self._by_sender[sender] = own
         stated = options.get(USER)
         if stated is None:
-            return own
-        if own is not GATEWAY_USER and not own.is_master:
-            message = f'User "{own.name}" cannot act for other users'
-            raise ApiError(status_failure(403, "Forbidden", f"forbidden: {message}"))
+            return CONTROLLER_MANAGER if verb in ("list", "watch") and sender in CONTROLLERS else own
         try:
-            return User.from_wire(stated)
+            user = User.from_wire(stated)
         except ValueError as error:
             raise bad_request(str(error)) from None
+        if own is not GATEWAY_USER and not own.is_master and not _is_second(sender, user):
+            message = f'User "{own.name}" cannot act for other users'
+            raise ApiError(status_failure(403, "Forbidden", f"forbidden: {message}"))
+        return user
+
+
+def _is_second(sender: str, user: User) -> bool:
+    accounts = SECOND_ACCOUNTS.get(sender, ())
+    return any(user == service_account_user(KUBE_SYSTEM, account) for account in accounts)

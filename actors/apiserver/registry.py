@@ -18,7 +18,7 @@ from actors.apimachinery.status import (
 )
 from actors.apimachinery.user import APISERVER_USER, User
 from actors.apiserver.binding import plan_binding, read_binding
-from actors.apiserver.call import Call, object_body
+from actors.apiserver.call import Call, Vet, object_body
 from actors.apiserver.conversion import shown_plan
 from actors.apiserver.create import NewObject, may_try_another_name, new_object, plan_create, targets_of
 from actors.apiserver.delete import delete_options, plan_delete
@@ -55,6 +55,7 @@ class Registry:
         self._reader = reader
         self._promised_ips: dict[str, str] = {}
         self.on_commit: Committed = _tell_nobody
+        self.vet: Vet = _vet_nothing
 
     def resolve(
         self,
@@ -73,7 +74,7 @@ class Registry:
             raise ApiError(status_failure(404, "NotFound", "the server could not find the requested resource"))
         if not subresource and operation.verb not in resource.verbs:
             raise method_not_supported(resource.plural, resource.group, operation.verb)
-        return Call(operation, operation_id, resource, now_s, request, user)
+        return Call(operation, operation_id, resource, now_s, request, user, self.vet)
 
     def knows(self, resource: str, key: Key) -> bool:
         """Whether an object is known to exist."""
@@ -299,6 +300,10 @@ class Registry:
         write.dry_run = call.dry_run
         write.committed = lambda revision, path: self.on_commit(own, revision, path)
         self._writer.start(write)
+
+
+def _vet_nothing(_call: Call, _new: Object, _old: Object | None) -> None:
+    """Until somebody looks at who writes what."""
 
 
 def _tell_nobody(_call: Call, _revision: int, _path: str) -> None:

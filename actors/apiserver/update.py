@@ -77,6 +77,8 @@ def plan_update(call: Call, change: Change, state: Entry) -> Plan:
         keep_cluster_ip(new, old)
     subresource = call.operation.subresource
     prepare_for_update(resource, new, old, subresource)
+    if call.vet is not None:
+        call.vet(call, new, old)
     errors = validate_update(resource, new, old, subresource)
     if errors:
         raise invalid(resource.kind, resource.group, call.name, errors)

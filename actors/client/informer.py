@@ -21,6 +21,7 @@ from actors.apimachinery.meta import Key, key_of, revision_of
 from actors.apimachinery.operation import WATCH, Object, decode_object
 from actors.apimachinery.status import ApiError
 from actors.apimachinery.stream import ADDED, DELETED, MODIFIED, PROGRESS_IDLE_S, RENEWAL_S, Stream
+from actors.apimachinery.user import USER
 from actors.client.client import Client
 from broker.context import RequestFailed, RequestTimeout
 from broker.message import Cause, Publication
@@ -174,13 +175,15 @@ class Informer:
     async def _ask(self) -> None:
         """Ask what happened since; this also registers the stream with the server."""
         self._must_ask = False
-        question = {
+        question: dict[str, Any] = {
             "resource": self.stream.resource,
             "namespace": self.stream.namespace,
             "labelSelector": self.stream.label_selector,
             "fieldSelector": self.stream.field_selector,
             "since": self.revision,
         }
+        if self._client.user is not None:
+            question[USER] = self._client.user.wire()
         try:
             reply = await self._ctx.request(self._client.target, WATCH, question)
         except RequestFailed as failure:

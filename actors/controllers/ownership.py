@@ -86,11 +86,12 @@ def _owners(obj: Object) -> Sequence[Object]:
 
 
 def _update_owners(resource: str, obj: Object, owners: Sequence[Object]) -> Operation:
-    metadata = {**obj["metadata"], "ownerReferences": list(owners)}
-    if not owners:
-        del metadata["ownerReferences"]
+    """A patch, which controllers may do to all they own; void when the object has changed since."""
+    known = obj["metadata"]
+    metadata = {name: known[name] for name in ("uid", "resourceVersion") if name in known}
+    metadata["ownerReferences"] = list(owners) or None
     key = key_of(obj)
-    return Operation("update", resource, key.namespace, key.name, "", {**obj, "metadata": metadata})
+    return Operation("patch", resource, key.namespace, key.name, "", {"metadata": metadata}, {"patchType": "merge"})
 
 
 def owner_keys(resource: str, kind: str) -> Callable[[Object, View], Iterable[Key]]:

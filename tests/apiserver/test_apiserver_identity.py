@@ -19,11 +19,11 @@ def test_only_the_gateway_and_administrators_ask_for_others():
     someone = User("jane", ("devs",), "uid-1", (("scopes", ("a", "b")),))
     stated = {"user": someone.wire()}
     identities = Identities()
-    assert identities.user_of("gateway", stated) == someone
-    assert identities.user_of("cli-1", stated) == someone
+    assert identities.user_of("gateway", "get", stated) == someone
+    assert identities.user_of("cli-1", "get", stated) == someone
     for sender in ("scheduler", "kubelet-node-1", "deployment-controller"):
         with pytest.raises(Exception, match="cannot act for other users"):
-            identities.user_of(sender, stated)
+            identities.user_of(sender, "get", stated)
 
 
 @pytest.mark.parametrize("stated", [1, [], ["", [], "", []], ["a", [1], "", []], ["a", [], "", [["k", [2]]]], {}])

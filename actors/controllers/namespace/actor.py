@@ -9,6 +9,7 @@ from actors.apimachinery.meta import Key, is_being_deleted
 from actors.apimachinery.operation import Object, Operation, Result
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import ApiError
+from actors.apimachinery.user import service_account_user
 from actors.client.client import Client
 from actors.client.controller import observe_results
 from actors.client.discovery import discover
@@ -40,6 +41,7 @@ class NamespaceController:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._client = Client(ctx)
+        self._accounts = self._client.acting_for(service_account_user("kube-system", "service-account-controller"))
         self._informers = InformerSet(self._client)
         self._rounds = Rounds(ctx, NAMESPACES_A_ROUND_MAX, self._begin)
         self._namespaces = self._informers.of(NAMESPACES)
@@ -76,7 +78,7 @@ class NamespaceController:
                 if is_terminating(namespace):
                     finished = await self._empty(namespace)
                 else:
-                    finished = await self._write([service_account(key.name)])
+                    finished = await self._write([service_account(key.name)], self._accounts)
             except (RequestError, ApiError):
                 self._rounds.queue.failed(key, cause)
                 return
@@ -85,8 +87,8 @@ class NamespaceController:
         else:
             self._rounds.queue.done(key, cause, LOOK_AGAIN_S)
 
-    async def _write(self, operations: Sequence[Operation]) -> bool:
-        results = await self._client.batch(operations)
+    async def _write(self, operations: Sequence[Operation], client: Client | None = None) -> bool:
+        results = await (client or self._client).batch(operations)
         observe_results(self._informers, operations, results)
         return all(result.ok for result in results)
 
@@ -100,9 +102,7 @@ class NamespaceController:
             return await self._write([finalization(namespace)])
         status = status_update(namespace, left, failures, self._ctx.wall_s())
         if status != namespace.get("status"):
-            await self._write(
-                [Operation("patch", NAMESPACES, "", name, "status", {"status": status}, {"patchType": "merge"})]
-            )
+            await self._write([Operation("update", NAMESPACES, "", name, "status", {**namespace, "status": status})])
         return False
 
 
