@@ -1,21 +1,23 @@
 """Several messages to one peer as one message of the transport.
 
 Under load an actor has many messages for the same peer at once: a ZeroMQ message of two to four frames for each would
-cost more than all the rest of the fabric. A bundle has three frames, whatever is in it:
+cost more than all the rest of the fabric. A bundle has four frames, whatever is in it:
 
     mark        says that this is a bundle, not a message
-    index       [frames in each message], [bytes in each frame]: MessagePack
-    payload     all frames of all messages, one after the other
+    headers     [header of each message]
+    index       [further frames in each message], [bytes in each of these frames]
+    payload     all these frames, one after the other
 
 Large messages are not put into bundles: joining and cutting would copy their blobs.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
-from broker.message import MalformedMessage, pack, unpack
+from broker.message import MalformedMessage, Message, message_of, pack, unpack
 
 #: No message begins with this: a header is a MessagePack array.
 MARK: Final = b"bundle"
@@ -24,51 +26,59 @@ BUNDLED_BYTES_MAX: Final = 16 * 1024
 #: A bundle is sent when it has so many messages or bytes, even though more may follow.
 BUNDLE_MESSAGES_MAX: Final = 256
 BUNDLE_BYTES_MAX: Final = 256 * 1024
+#: The head of a MessagePack array of up to 65,535 values.
+_ARRAY_HEAD: Final = struct.Struct(">BH")
+_ARRAY_16: Final = 0xDC
 
 
 class Bundle:
     """Messages that wait to be sent together."""
 
-    __slots__ = ("_counts", "_frames", "_size")
+    __slots__ = ("_counts", "_frames", "_headers", "_size")
 
     def __init__(self) -> None:
+        self._headers: list[bytes] = []
         self._counts: list[int] = []
         self._frames: list[bytes] = []
         self._size = 0
 
     def add(self, frames: Sequence[bytes], size: int) -> bool:
         """Add a message of so many bytes; answers whether the bundle is full now."""
-        self._counts.append(len(frames))
-        self._frames += frames
+        self._headers.append(frames[0])
+        self._counts.append(len(frames) - 1)
+        self._frames += frames[1:]
         self._size += size
         return self._size >= BUNDLE_BYTES_MAX or len(self._counts) >= BUNDLE_MESSAGES_MAX
 
     def frames(self) -> list[bytes]:
         """What goes on the wire: the bundle, or just the message if there is only one."""
+        frames = self._frames
         if len(self._counts) == 1:
-            return self._frames
-        index = pack((self._counts, [len(frame) for frame in self._frames]))
-        return [MARK, index, b"".join(self._frames)]
+            return [*self._headers, *frames]
+        # A header is one MessagePack value, so headers in a row after an array's head are an array of headers.
+        headers = _ARRAY_HEAD.pack(_ARRAY_16, len(self._headers)) + b"".join(self._headers)
+        return [MARK, headers, pack((self._counts, [len(frame) for frame in frames])), b"".join(frames)]
 
 
-def messages_in(frames: Sequence[bytes]) -> list[list[bytes]]:
-    """The messages of a bundle, each as its frames. Raises `MalformedMessage`."""
-    if len(frames) != 3:
+def messages_in(frames: Sequence[bytes], received_s: float) -> list[Message]:
+    """The messages of a bundle. Raises `MalformedMessage`."""
+    if len(frames) != 4:
         raise MalformedMessage(f"a bundle of {len(frames)} frames")
-    _, index, payload = frames
+    _, packed_headers, index, payload = frames
+    messages = []
+    place = at = 0
     try:
+        headers = unpack(packed_headers)
         counts, sizes = unpack(index)
-        if sum(counts) != len(sizes) or sum(sizes) != len(payload) or min(*counts, *sizes, 0) < 0:
+        if sum(counts) != len(sizes) or sum(sizes) != len(payload) or min(sizes) < 0 or min(counts) < 1:
             raise MalformedMessage("a bundle's index does not fit its payload")
-        messages = []
-        place = at = 0
-        for count in counts:
-            message = []
+        for header, count in zip(headers, counts, strict=True):
+            cut = []
             for size in sizes[place : place + count]:
-                message.append(payload[at : at + size])
+                cut.append(payload[at : at + size])
                 at += size
-            messages.append(message)
             place += count
+            messages.append(message_of(header, cut[0], cut[1:], received_s))
     except (TypeError, ValueError) as error:
         raise MalformedMessage(f"not a bundle's index: {error}") from error
     return messages

@@ -54,7 +54,9 @@ HELLO_TOPIC: Final = "fabric/hello"
 #: When after its start an actor says so; repeated because subscriptions take a moment to arrive.
 HELLO_AFTER_S: Final = (0.0, 0.05, 0.2, 1.0)
 
-ANSWERS_KEPT_MAX: Final = 2048
+#: Answers that are kept for repeats: how many, of how many bytes in all, and of how many each.
+ANSWERS_KEPT_MAX: Final = 10_000
+ANSWERS_KEPT_BYTES_MAX: Final = 8 * 1024 * 1024
 ANSWER_KEPT_BYTES_MAX: Final = 4096
 #: Each further attempt waits this much longer than the one before, up to the maximum.
 ATTEMPT_BACKOFF: Final = 1.5
@@ -79,19 +81,18 @@ class _Waiting:
     timer: asyncio.TimerHandle | None = None
 
 
-class _Served:
-    """A request that was delivered to a handler; `frames` is set when its answer is given and small."""
+class _Served(Request):
+    """A request that was delivered to a handler and has no answer yet."""
 
-    __slots__ = ("_fabric", "frames", "message", "route")
+    __slots__ = ("_fabric", "route")
 
     def __init__(self, fabric: FabricContext, message: Message, route: Route) -> None:
-        self._fabric = fabric
         self.message = message
+        self.answered = False
         self.route = route
-        self.frames: list[bytes] | None = None
+        self._fabric = fabric
 
-    def answer(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
-        """What the handler's `Request` calls."""
+    def _send(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
         self._fabric._answer(self, kind, raw_body, blobs)
 
 
@@ -122,7 +123,9 @@ class FabricContext(Context):
         self._id_prefix = f"{name}.{self.incarnation}."
         self._id_count = 0
         self._waiting: dict[str, _Waiting] = {}
-        self._served: OrderedDict[str, _Served] = OrderedDict()
+        self._served: OrderedDict[str, _Served | list[bytes]] = OrderedDict()
+        """Requests being handled, and the frames of small answers that were given."""
+        self._kept_bytes = 0
         self._methods: dict[str, RequestHandler] = {}
         self._topics: dict[str, PublicationHandler] = {}
         self._after_drain: list[Callable[[], None]] = []
@@ -290,7 +293,7 @@ class FabricContext(Context):
             report = {"incarnation": self.incarnation, "counts": dict(self._faults_counted), "rows": rows}
             self.publish(FAULTS_TOPIC, report)
 
-    def _befall(self, message: Message, frames: Sequence[bytes], route: Route) -> None:
+    def _befall(self, message: Message, route: Route) -> None:
         """Let the faults decide what becomes of a message."""
         assert self.faults is not None
         fate = self.faults.fate(message.sender, self.name, message.kind, message.subject, self.fault_random)
@@ -298,7 +301,8 @@ class FabricContext(Context):
             self.note_fault(self._chaos_faults.last, message.sender, message.subject, message.id)
         if fate is CORRUPTED:
             # It can't be read now, and that is noticed as with any other such.
-            FabricContext._receive(self, [frames[0][:-1], *frames[1:]], route)
+            header, *others = message.frames()
+            FabricContext._receive(self, [header[:-1], *others], route)
             return
         for delay_s in fate:
             if delay_s > 0:
@@ -317,22 +321,26 @@ class FabricContext(Context):
         except MalformedMessage as error:
             print(f"dropped a malformed message: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
             return
+        self._take_in(message, route)
+
+    def _take_in(self, message: Message, route: Route) -> None:
+        """Handle one message that was read, unless a fault is in its way."""
         if self.faults is None or message.subject.startswith(EXEMPT_PREFIX):
             self._dispatch(message, route)
         else:
-            self._befall(message, frames, route)
+            self._befall(message, route)
 
     def _dispatch(self, message: Message, route: Route) -> None:
         if self.closed:
             return
-        if message.kind == KIND_PUBLICATION:
+        if message.kind == KIND_REQUEST:
+            self._on_request(message, route)
+        elif message.kind == KIND_PUBLICATION:
             handler = self._topics.get(message.subject)
             if handler is not None:
                 publication = Publication(message)
                 with self.acting_on(Cause(message.id, 0, message.received_s)):
                     self._guarded(lambda: handler(publication))
-        elif message.kind == KIND_REQUEST:
-            self._on_request(message, route)
         else:
             self._on_answer(message)
 
@@ -354,19 +362,19 @@ class FabricContext(Context):
             waiting.future.set_exception(RequestFailed(code, text))
 
     def _on_request(self, message: Message, route: Route) -> None:
-        served = self._served.get(message.id)
-        if served is not None:
-            served.route = route
-            if served.frames is not None:
-                self._send_answer(route, served.frames)
+        known = self._served.get(message.id)
+        if known is not None:
+            if isinstance(known, _Served):
+                known.route = route
+            else:
+                self._send_answer(route, known)
             return
         handler = self._methods.get(message.subject)
-        served = _Served(self, message, route)
-        request = Request(message, served.answer)
+        request = _Served(self, message, route)
         if handler is None:
             request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
             return
-        self._served[message.id] = served
+        self._served[message.id] = request
         with ActingOn(Cause(message.id, 0, message.received_s)):
             try:
                 handler(request)
@@ -375,33 +383,33 @@ class FabricContext(Context):
                 if not request.answered:
                     request.fail("InternalError", f"{type(error).__name__}: {error}")
 
-    def _answer(self, served: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+    def _answer(self, request: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
         if self.closed:
             return
-        message = served.message
+        message = request.message
         frames = [pack((VERSION, kind, message.id, message.subject, self.name, message.cause)), raw_body]
         size = len(raw_body)
         if blobs:
             frames += blobs
             size += sum(map(len, blobs))
-        self._send_answer(served.route, frames)
+        self._send_answer(request.route, frames)
         if size > ANSWER_KEPT_BYTES_MAX:
             self._served.pop(message.id, None)
             return
-        served.frames = frames
-        del served.message  # the answer is kept, what was asked need not be
-        if len(self._served) > ANSWERS_KEPT_MAX:
+        self._served[message.id] = frames
+        self._kept_bytes += size
+        if len(self._served) > ANSWERS_KEPT_MAX or self._kept_bytes > ANSWERS_KEPT_BYTES_MAX:
             self._forget_answers()
 
     def _forget_answers(self) -> None:
         """Forget the oldest answers, but no request that is still being handled."""
         served = self._served
-        while len(served) > ANSWERS_KEPT_MAX:
-            oldest = next(iter(served))
-            if served[oldest].frames is None:
-                served.move_to_end(oldest)
+        while len(served) > ANSWERS_KEPT_MAX or self._kept_bytes > ANSWERS_KEPT_BYTES_MAX:
+            oldest, known = served.popitem(last=False)
+            if isinstance(known, _Served):
+                served[oldest] = known
                 break
-            del served[oldest]
+            self._kept_bytes -= sum(map(len, known[1:]))
 
     def close(self) -> None:
         """End this incarnation: cancel its tasks, send and receive nothing any more."""

@@ -14,7 +14,8 @@ sender act, the store revision that was acted on, and when it reached the sender
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -121,13 +122,18 @@ class Reply:
     received_s: float
 
 
-@dataclass(slots=True)
-class Request:
+class Request(ABC):
     """A request, as a serving actor's handler sees it. Answer it once: now, or at any later time."""
 
-    message: Message
-    answer: Callable[[int, bytes, Blobs], None]
-    answered: bool = False
+    __slots__ = ("answered", "message")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.answered = False
+
+    @abstractmethod
+    def _send(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+        """Send the one answer."""
 
     @property
     def id(self) -> str:
@@ -161,6 +167,10 @@ class Request:
         """Answer with a body and blobs."""
         self._answer(KIND_REPLY, pack(body), blobs)
 
+    def reply_encoded(self, raw_body: bytes, blobs: Blobs = ()) -> None:
+        """Answer with a body that is packed already."""
+        self._answer(KIND_REPLY, raw_body, blobs)
+
     def fail(self, code: str, message: str) -> None:
         """Answer with an error: the requester's `request` raises `RequestFailed(code, message)`."""
         self._answer(KIND_FAILURE, pack([code, message]), ())
@@ -169,7 +179,7 @@ class Request:
         if self.answered:
             raise RuntimeError(f"request {self.id} ({self.method}) is answered already")
         self.answered = True
-        self.answer(kind, raw_body, blobs)
+        self._send(kind, raw_body, blobs)
 
 
 #: One for all: a packer of its own for each value would cost more than the packing.
@@ -194,10 +204,14 @@ def parse(frames: Sequence[bytes], received_s: float) -> Message:
     """Read a message from its frames. Raises `MalformedMessage`."""
     if not 2 <= len(frames) <= FRAMES_MAX:
         raise MalformedMessage(f"{len(frames)} frames")
-    header = unpack(frames[0])
-    if not isinstance(header, list) or len(header) != 6 or header[0] != VERSION:
+    return message_of(unpack(frames[0]), frames[1], list(frames[2:]), received_s)
+
+
+def message_of(header: Any, raw_body: bytes, blobs: list[bytes], received_s: float) -> Message:
+    """A message with its header decoded already. Raises `MalformedMessage`."""
+    if type(header) is not list or len(header) != 6 or header[0] != VERSION:
         raise MalformedMessage("not a header of this version")
     _, kind, message_id, subject, sender, cause = header
     if type(message_id) is not str or type(subject) is not str or type(sender) is not str:
         raise MalformedMessage("header fields have the wrong types")
-    return Message(kind, message_id, subject, sender, Cause.from_wire(cause), frames[1], list(frames[2:]), received_s)
+    return Message(kind, message_id, subject, sender, Cause.from_wire(cause), raw_body, blobs, received_s)

@@ -138,12 +138,12 @@ class ZeroMQContext(FabricContext):
             self._receive(frames, route)
             return 1
         try:
-            messages = messages_in(frames)
+            messages = messages_in(frames, self.wall_s())
         except MalformedMessage as error:
             print(f"dropped a malformed bundle: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
             return 1
         for message in messages:
-            self._receive(message, route)
+            self._take_in(message, route)
         return len(messages)
 
     def _flush_after_drain(self) -> None:

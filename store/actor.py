@@ -14,11 +14,11 @@ requesters repeat themselves to the next incarnation, and every write of theirs 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.context import Context
-from broker.message import MalformedMessage, Request
+from broker.fabric import ANSWER_KEPT_BYTES_MAX
+from broker.message import MalformedMessage, Request, pack
 from store import protocol
 from store.alarm import LEASE_COST_BYTES, NOSPACE, QUOTA_BYTES, SpaceAlarm, txn_cost
 from store.answered import AnsweredRequests
@@ -43,18 +43,14 @@ LEASE_CHECK_S: Final = 0.5
 
 _LEASE_ID_BOUND: Final = 2**63
 
-
+#: What became of a write: its reply's body and blobs, or why it was refused.
 _Outcome = tuple[Any, list[bytes]] | StoreError
-"""What became of a write: its reply's body and blobs, or why it was refused."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A write that waits for the commit."""
-
-    request: Request | None
-    apply: Callable[[], tuple[Any, list[bytes]]]
-    """Changes the data model; answers the reply's body and blobs. Raises `StoreError` when refused."""
+#: A write that waits for the commit: changes the data model and answers the reply's body and blobs, or is refused with
+#: a `StoreError`.
+_Apply = Callable[[], tuple[Any, list[bytes]]]
+#: The transactions of one request, each with its note.
+_Txns = list[tuple[Txn, str]]
+_Pending = tuple[Request | None, _Apply | _Txns]
 
 
 async def run(ctx: Context, log: Log, history: HistoryLimits | None = None, quota_bytes: int = QUOTA_BYTES) -> None:
@@ -77,7 +73,6 @@ class StoreActor:
         self._compactor = Compactor(ctx, self._mvcc, log, self._alarm)
         self.compact_automatically = self._compactor.compact_automatically
         self._pending: list[_Pending] = []
-        self._in_flight: set[str] = set()
         self._answered = AnsweredRequests()
         self._lease_records: list[LeaseRecord] = []
         self._published_s = 0.0
@@ -119,24 +114,23 @@ class StoreActor:
         except StoreError as error:
             request.fail(error.code, str(error))
             return
-        self._await_commit(_Pending(request, lambda: self._apply_txns(txns)))
+        self._await_commit(request, txns)
 
-    def _apply_txns(self, txns: list[tuple[Txn, str]]) -> tuple[Any, list[bytes]]:
+    def _apply_txns(self, txns: _Txns, wall_s: float) -> tuple[Any, list[bytes]]:
         body: list[Any] = []
         blobs: list[bytes] = []
-        wall_s = self._ctx.wall_s()
         for txn, note in txns:
             try:
                 if self._alarm.watchful:
                     self._alarm.admit(txn_cost(txn))
-                answer = self._mvcc.txn(txn, note, wall_s)
+                answer = self._mvcc.checked_txn(txn, note, wall_s)
             except StoreError as error:
                 body.append([None, self._mvcc.revision, [error.code, str(error)]])
             else:
                 body.append(txn_answer(answer, txn, blobs))
         return body, blobs
 
-    def _lease_grant(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
+    def _lease_grant(self, body: Any) -> _Apply:
         lease_id, ttl_s = read_integers(body, "id", "ttl_s")
         if not -_LEASE_ID_BOUND < lease_id < _LEASE_ID_BOUND:
             raise InvalidRequest("a lease id has 64 bits")
@@ -154,7 +148,7 @@ class StoreActor:
 
         return apply
 
-    def _lease_revoke(self, body: Any) -> Callable[[], tuple[Any, list[bytes]]]:
+    def _lease_revoke(self, body: Any) -> _Apply:
         (lease_id,) = read_integers(body, "id")
         return lambda: self._apply_revoke(lease_id, "")
 
@@ -162,7 +156,7 @@ class StoreActor:
         self._lease_records.append(self._mvcc.revoke(lease_id, note, self._ctx.wall_s()))
         return {"revision": self._mvcc.revision}, []
 
-    def _writing(self, prepare: Callable[[Any], Callable[[], tuple[Any, list[bytes]]]]) -> Callable[[Request], None]:
+    def _writing(self, prepare: Callable[[Any], _Apply]) -> Callable[[Request], None]:
         """The handler of a method that changes something: checked now, carried out at the commit."""
 
         def handle(request: Request) -> None:
@@ -173,24 +167,21 @@ class StoreActor:
             except StoreError as error:
                 request.fail(error.code, str(error))
                 return
-            self._await_commit(_Pending(request, apply))
+            self._await_commit(request, apply)
 
         return handle
 
     def _is_repeat(self, request: Request) -> bool:
-        """Whether this request was delivered before; then it is answered, or will be when the first is."""
+        """Whether this request was answered before, with more than the fabric keeps; then it is answered again."""
         answered = self._answered.get(request.id)
         if answered is not None:
-            request.reply(*answered)
-            return True
-        return request.id in self._in_flight
+            request.reply_encoded(*answered)
+        return answered is not None
 
-    def _await_commit(self, pending: _Pending) -> None:
+    def _await_commit(self, request: Request | None, work: _Apply | _Txns) -> None:
         if not self._pending:
             self._ctx.after_drain(self._commit)
-        self._pending.append(pending)
-        if pending.request is not None:
-            self._in_flight.add(pending.request.id)
+        self._pending.append((request, work))
 
     def _commit(self) -> None:
         """Apply the batch, make it durable, answer it, publish it: in this order."""
@@ -205,9 +196,9 @@ class StoreActor:
                 outcomes = self._apply_and_keep(pending)
             except LogFull:
                 outcomes = [NoSpace()] * len(pending)
-        for write, outcome in zip(pending, outcomes, strict=True):
-            if write.request is not None:
-                self._answer(write.request, outcome)
+        for (request, _), outcome in zip(pending, outcomes, strict=True):
+            if request is not None:
+                self._answer(request, outcome)
         if self._mvcc.revision != before:
             self._publish(self._mvcc.events_since(before), before)
 
@@ -215,9 +206,10 @@ class StoreActor:
         """What became of each write. Raises `LogFull`, and has changed nothing then."""
         before = self._mvcc.revision
         outcomes: list[_Outcome] = []
-        for write in pending:
+        wall_s = self._ctx.wall_s()
+        for _, work in pending:
             try:
-                outcomes.append(write.apply())
+                outcomes.append(self._apply_txns(work, wall_s) if isinstance(work, list) else work())
             except StoreError as error:
                 outcomes.append(error)
         changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
@@ -233,13 +225,14 @@ class StoreActor:
         return outcomes
 
     def _answer(self, request: Request, outcome: _Outcome) -> None:
-        self._in_flight.discard(request.id)
         if isinstance(outcome, StoreError):
             request.fail(outcome.code, str(outcome))
             return
         body, blobs = outcome
-        self._answered.add(request.id, body, blobs)
-        request.reply(body, blobs)
+        encoded = pack(body)
+        if blobs or len(encoded) > ANSWER_KEPT_BYTES_MAX:  # smaller ones the fabric remembers
+            self._answered.add(request.id, encoded, blobs)
+        request.reply_encoded(encoded, blobs)
 
     # -- publications
 
@@ -365,9 +358,9 @@ class StoreActor:
         while True:
             await self._ctx.sleep(LEASE_CHECK_S)
             for lease_id in self._mvcc.lessor.expired(self._ctx.monotonic_s()):
-                self._await_commit(_Pending(None, self._expiry_of(lease_id)))
+                self._await_commit(None, self._expiry_of(lease_id))
 
-    def _expiry_of(self, lease_id: int) -> Callable[[], tuple[Any, list[bytes]]]:
+    def _expiry_of(self, lease_id: int) -> _Apply:
         note = protocol.LEASE_EXPIRED_NOTE.format(lease_id)
 
         def apply() -> tuple[Any, list[bytes]]:
@@ -389,7 +382,6 @@ class StoreActor:
             return
         answer = {"revision": self._mvcc.revision}
         if body.get("physical"):
-            self._in_flight.add(request.id)
             self._ctx.spawn(self._answer_after(self._compactor.purge(), request, answer), "purge")
         else:
             self._answer(request, (answer, []))
@@ -397,7 +389,6 @@ class StoreActor:
 
     def _on_defragment(self, request: Request) -> None:
         if not self._is_repeat(request):
-            self._in_flight.add(request.id)
             answer = {"revision": self._mvcc.revision}
             self._ctx.spawn(self._answer_after(self._compactor.defragment(), request, answer), "defragment")
 

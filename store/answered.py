@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Final
 
 #: Bounds of what is remembered. A requester repeats itself for seconds, not for this long.
 REPLIES_MAX: Final = 10_000
@@ -17,21 +17,24 @@ class AnsweredRequests:
         self._replies_max = replies_max
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._replies: OrderedDict[str, tuple[Any, list[bytes], int]] = OrderedDict()
+        self._replies: OrderedDict[str, tuple[bytes, list[bytes]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._replies)
 
-    def get(self, request_id: str) -> tuple[Any, list[bytes]] | None:
-        """Body and blobs of the reply, if it is remembered."""
-        found = self._replies.get(request_id)
-        return None if found is None else found[:2]
+    def get(self, request_id: str) -> tuple[bytes, list[bytes]] | None:
+        """The reply's encoded body and its blobs, if it is remembered."""
+        return self._replies.get(request_id)
 
-    def add(self, request_id: str, body: Any, blobs: list[bytes]) -> None:
+    def add(self, request_id: str, encoded_body: bytes, blobs: list[bytes]) -> None:
         """Remember a reply."""
-        size = sum(map(len, blobs))
-        self._replies[request_id] = (body, blobs, size)
-        self._bytes += size
-        while len(self._replies) > self._replies_max or self._bytes > self._bytes_max:
-            _, (_, _, freed) = self._replies.popitem(last=False)
-            self._bytes -= freed
+        replies = self._replies
+        replies[request_id] = (encoded_body, blobs)
+        self._bytes += _size(encoded_body, blobs)
+        while len(replies) > self._replies_max or self._bytes > self._bytes_max:
+            _, forgotten = replies.popitem(last=False)
+            self._bytes -= _size(*forgotten)
+
+
+def _size(encoded_body: bytes, blobs: list[bytes]) -> int:
+    return len(encoded_body) + sum(map(len, blobs)) if blobs else len(encoded_body)

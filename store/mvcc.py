@@ -53,6 +53,8 @@ from store.transaction import (
 )
 
 _PUT_DONE = PutAnswer()
+#: Makes a named tuple at half the price of calling its class.
+_tuple = tuple.__new__
 
 
 class _Decided(NamedTuple):
@@ -160,7 +162,20 @@ class Mvcc:
     def txn(self, txn: Txn, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
         """Carry out a transaction. Raises `StoreError` when refused, and has changed nothing then."""
         check_txn(txn)
+        return self.checked_txn(txn, note, wall_s)
+
+    def checked_txn(self, txn: Txn, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
+        """`txn` for a transaction that has passed `check_txn`."""
         decided = self._decide(txn)
+        succeeded, operations = decided
+        if len(operations) == 1 and type(operations[0]) is Put:  # by far the most
+            self._check_put(operations[0])
+            self._note = note
+            self._wall_s = wall_s
+            put = self._put(operations[0])
+            self._sub_revision = 0
+            self.revision += 1
+            return TxnAnswer(succeeded, self.revision, [put])
         self._check(decided)
         self._note = note
         self._wall_s = wall_s
@@ -317,7 +332,7 @@ class Mvcc:
         operations: Sequence[Operation | _Decided] = txn.success if succeeded else txn.failure
         for op in operations:
             if type(op) is Txn:
-                operations = [self._decide(op) if isinstance(op, Txn) else op for op in operations]
+                operations = [self._decide(op) if type(op) is Txn else op for op in operations]
                 break
         return _Decided(succeeded, operations)
 
@@ -335,14 +350,17 @@ class Mvcc:
             kind = type(op)
             if kind is Put:
                 assert isinstance(op, Put)
-                if (op.ignore_value or op.ignore_lease) and op.key not in self._live:
-                    raise KeyNotFound
-                if op.lease:
-                    self.lessor.get(op.lease)
+                self._check_put(op)
             elif isinstance(op, Range):
                 self._check_revision(op.revision)
             elif isinstance(op, _Decided):
                 self._check(op)
+
+    def _check_put(self, op: Put) -> None:
+        if (op.ignore_value or op.ignore_lease) and op.key not in self._live:
+            raise KeyNotFound
+        if op.lease:
+            self.lessor.get(op.lease)
 
     def _check_revision(self, revision: int) -> None:
         if revision > self.revision:
@@ -374,27 +392,26 @@ class Mvcc:
         return self.revision + 1 if self._sub_revision else self.revision
 
     def _put(self, op: Put) -> PutAnswer:
-        key, value, lease = op.key, op.value, op.lease
-        revision = self.revision + 1
+        key, value, lease, prev_kv, ignore_value, ignore_lease = op
+        revision = created = self.revision + 1
+        version = 1
         previous = self._live.get(key)
-        if previous is None:
-            # A delete in the same transaction may have taken what an ignore flag would keep; etcd panics on that.
-            kv = KeyValue(key, revision, revision, 1, lease, value, self._sub_revision, self._note, self._wall_s)
-        else:
-            if op.ignore_value:
+        # A delete in the same transaction may have taken what an ignore flag would keep; etcd panics on that.
+        if previous is not None:
+            if ignore_value:
                 value = previous.value
-            if op.ignore_lease:
+            if ignore_lease:
                 lease = previous.lease
-            kv = KeyValue(
-                key, previous.create_revision, revision, previous.version + 1, lease, value,
-                self._sub_revision, self._note, self._wall_s,
-            )  # fmt: skip
+            created = previous.create_revision
+            version = previous.version + 1
             if previous.lease:
                 self.lessor.detach(previous.lease, key)
         if lease:
             self.lessor.attach(lease, key)
+        sub_revision, note, wall_s = self._sub_revision, self._note, self._wall_s
+        kv = _tuple(KeyValue, (key, created, revision, version, lease, value, sub_revision, note, wall_s))
         self._record(kv, previous)
-        return PutAnswer(previous) if op.prev_kv else _PUT_DONE
+        return PutAnswer(previous) if prev_kv else _PUT_DONE
 
     def _delete_range(self, op: DeleteRange) -> DeleteAnswer:
         kvs, _ = self._select(op.key, op.range_end, 0, 0)

@@ -48,8 +48,9 @@ class UnknownFormat(Exception):
 
 def change_row(kv: KeyValue) -> Row:
     """A change as its table keeps it."""
-    position = kv.position
-    record: bytes = _packer.pack((kv.key, kv.create_revision, kv.version, kv.lease, kv.value, kv.note, kv.wall_s))
+    key, create_revision, mod_revision, version, lease, value, sub_revision, note, wall_s = kv
+    position = mod_revision << SUB_REVISION_BITS | sub_revision
+    record: bytes = _packer.pack((key, create_revision, version, lease, value, note, wall_s))
     return position, record, crc32(record, crc32(_POSITION.pack(position)))
 
 

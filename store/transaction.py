@@ -142,23 +142,24 @@ def check_txn(txn: Txn, operations_max: int = OPERATIONS_MAX) -> None:
 
 
 def _check_requests(txn: Txn, operations_max: int) -> None:
-    largest = max(len(txn.compares), len(txn.success), len(txn.failure))
+    compares, success, failure = txn
+    largest = max(len(compares), len(success), len(failure))
     if largest > operations_max:
         raise TooManyOperations
-    for compare in txn.compares:
+    for compare in compares:
         if not compare.key:
             raise EmptyKey
-    for op in txn.success:
+    for op in success:
         _check_operation(op, operations_max - largest)
-    for op in txn.failure:
+    for op in failure:
         _check_operation(op, operations_max - largest)
 
 
 def _check_operation(op: Operation, operations_left: int) -> None:
-    if isinstance(op, Txn):
+    if type(op) is Txn:
         _check_requests(op, operations_left)
         return
-    if not op.key:
+    if not op[0]:  # every other operation begins with its key
         raise EmptyKey
     if type(op) is Put:
         if op.ignore_value and op.value:

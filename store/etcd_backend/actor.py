@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from broker.context import Context
-from broker.message import MalformedMessage, Request
+from broker.message import MalformedMessage, Request, pack
 from store import protocol
 from store.answered import AnsweredRequests
 from store.compaction import COMPACTION_CHECK_S
@@ -107,7 +107,7 @@ class EtcdStoreActor:
         def handle(request: Request) -> None:
             answered = self._answered.get(request.id)
             if answered is not None:
-                request.reply(*answered)
+                request.reply_encoded(*answered)
             elif request.id not in self._in_flight:
                 self._in_flight.add(request.id)
                 self._ctx.spawn(self._serve(request, answer, remembers), request.method)
@@ -126,9 +126,10 @@ class EtcdStoreActor:
         except EtcdUnreachable:
             pass  # the requester repeats itself
         else:
+            encoded = pack(body)
             if remembers:
-                self._answered.add(request.id, body, blobs)
-            request.reply(body, blobs)
+                self._answered.add(request.id, encoded, blobs)
+            request.reply_encoded(encoded, blobs)
         finally:
             self._in_flight.discard(request.id)
 

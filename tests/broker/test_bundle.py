@@ -12,18 +12,24 @@ from hypothesis import strategies as st
 
 from broker.bundle import BUNDLE_BYTES_MAX, BUNDLE_MESSAGES_MAX, MARK, Bundle, messages_in
 from broker.context import RequestTimeout
-from broker.message import MalformedMessage, Request, pack
+from broker.message import KIND_REQUEST, NO_CAUSE, VERSION, MalformedMessage, Request, pack, parse
 from broker.zeromq import Endpoints, ZeroMQContext
 
 messages = st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=5), min_size=2, max_size=20)
 
 
+def header(number: int) -> bytes:
+    return pack((VERSION, KIND_REQUEST, f"id-{number}", "method", "sender", NO_CAUSE))
+
+
 @given(messages)
 def test_what_goes_in_comes_out(messages):
     bundle = Bundle()
-    for message in messages:
-        assert not bundle.add(message, sum(map(len, message)))
-    assert messages_in(bundle.frames()) == messages
+    for number, frames in enumerate(messages):
+        assert not bundle.add([header(number), *frames], sum(map(len, frames)))
+    read = messages_in(bundle.frames(), 7.0)
+    assert [[message.raw_body, *message.blobs] for message in read] == messages
+    assert read == [parse([header(number), *frames], 7.0) for number, frames in enumerate(messages)]
 
 
 def test_one_message_travels_as_it_is():
@@ -39,24 +45,31 @@ def test_a_bundle_is_full_by_messages_and_by_bytes():
 
 
 @pytest.mark.parametrize(
-    ("index", "payload"),
+    ("headers", "index", "payload"),
     [
-        (pack(((1,), (2,))), b"x"),
-        (pack(((2,), (1,))), b"x"),
-        (pack(((1, 1), (2, -1))), b"x"),
-        (pack(((-1, 2), (1,))), b"x"),
-        (pack((("a",), (1,))), b"x"),
-        (pack(5), b""),
-        (pack((1, 2)), b""),
-        (pack(((1,), (1,), 3)), b"x"),
-        (b"\xc1", b""),
+        ([1], ((1,), (2,)), b"x"),
+        ([1], ((2,), (1,)), b"x"),
+        ([1], ((1,), (1,)), b"x"),
+        ([header(0)], ((1,), (1,)), b"x"),
+        ([], ((1,), (1,)), b"x"),
+        (5, ((1,), (1,)), b"x"),
+        ([1, 2], ((1, 1), (2, -1)), b"x"),
+        ([1, 2], ((-1, 2), (1,)), b"x"),
+        ([1, 2], ((0, 1), (1,)), b"x"),
+        ([1], (("a",), (1,)), b"x"),
+        ([], ((), ()), b""),
+        ([], 5, b""),
+        ([], (1, 2), b""),
+        ([1], ((1,), (1,), 3), b"x"),
     ],
 )
-def test_malformed_bundles_are_refused(index, payload):
+def test_malformed_bundles_are_refused(headers, index, payload):
     with pytest.raises(MalformedMessage):
-        messages_in([MARK, index, payload])
+        messages_in([MARK, pack(headers), pack(index), payload], 0.0)
     with pytest.raises(MalformedMessage):
-        messages_in([MARK, index, payload, b""])
+        messages_in([MARK, pack(headers), b"\xc1", payload], 0.0)
+    with pytest.raises(MalformedMessage):
+        messages_in([MARK, pack(headers), payload], 0.0)
 
 
 def endpoints_in(directory) -> Endpoints:
@@ -87,7 +100,7 @@ def test_small_and_large_messages_keep_their_order_and_a_bad_bundle_hurts_nobody
     async def client() -> None:
         raw = zmq.Context.instance().socket(zmq.DEALER)
         raw.connect(f"ipc://{tmp_path}/server")
-        raw.send_multipart([MARK, b"\xc1", b""])
+        raw.send_multipart([MARK, b"\xc1", b"\xc1", b""])
         ctx = ZeroMQContext("client", endpoints_in(tmp_path), on_crash=_fail)
         answered: list[int] = []
 
