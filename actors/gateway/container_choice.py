@@ -48,4 +48,10 @@ async def kubelet_of(client: Client, pod: Object) -> tuple[str, str]:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
     # The gateway's own question: who may see a pod's log need not be allowed to see nodes.
     found = await Client(client.ctx, client.target).get("v1/nodes", node)
-    return node, (found["metadata"].get("annotations") or {}).get(KUBELET_ACTOR) or f"kubelet-{node}"
+    return node, kubelet_name(found)
+
+
+def kubelet_name(node: Object) -> str:
+    """The actor that is a node's kubelet."""
+    metadata = node["metadata"]
+    return (metadata.get("annotations") or {}).get(KUBELET_ACTOR) or f"kubelet-{metadata['name']}"

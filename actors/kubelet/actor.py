@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from actors.apimachinery.operation import Object
@@ -19,6 +19,8 @@ from broker.message import Request
 #: Methods a kubelet serves: ``kubectl logs``, ``exec``, ``attach``, ``port-forward`` ask it, by namespace and pod.
 CONTAINER_LOG = "container_log"
 CONTAINER_STREAM = "container_stream"
+#: What the containers of all nodes of this actor use, for ``kubectl top``: [[node, stats], ...].
+NODE_STATS = "node_stats"
 
 Question = Callable[[NodeAgent, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -54,11 +56,26 @@ async def run_agents(
     pods.on_event(on_pod)
     _serve(ctx, CONTAINER_LOG, agents, NodeAgent.container_log)
     _serve(ctx, CONTAINER_STREAM, agents, NodeAgent.container_stream)
+    _serve_stats(ctx, agents)
     await informers.start()
     for agent in agents.values():
         await agent.start()
     await manager.register_all()
     await manager.keep()
+
+
+def _serve_stats(ctx: Context, agents: Mapping[str, NodeAgent]) -> None:
+    async def answer(request: Request) -> None:
+        try:
+            request.reply([[name, await agent.link.container_stats()] for name, agent in agents.items()])
+        except RuntimeRefused as refused:
+            request.fail(refused.code, refused.message)
+
+    ctx.serve(NODE_STATS, lambda request: _spawned(ctx, answer(request)))
+
+
+def _spawned(ctx: Context, work: Coroutine[Any, Any, None]) -> None:
+    ctx.spawn(work, NODE_STATS)
 
 
 def _serve(ctx: Context, method: str, agents: Mapping[str, NodeAgent], question: Question) -> None:

@@ -26,6 +26,7 @@ from actors.runtime.service import RuntimeService
 from actors.runtime.stream import OPEN_STREAM
 from actors.runtime.streaming import StreamServer
 from actors.runtime.trace import RuntimeTrace
+from actors.runtime.usage import LIST_CONTAINER_STATS
 from broker.context import Context, RequestError, RequestFailed, RequestTimeout
 from broker.message import Cause, Publication, Reply
 
@@ -72,6 +73,9 @@ class RuntimeLink(Protocol):
 
     async def read_log(self, params: Params) -> Mapping[str, Any]:
         """Read a log. Raises `RuntimeRefused`."""
+
+    async def container_stats(self) -> Any:
+        """What the containers use (see `actors.runtime.usage`). Raises `RuntimeRefused`."""
 
     async def open_stream(self, params: Params) -> tuple[str, str]:
         """Open a stream (see `actors.runtime.stream`): the actor that serves it, its name. Raises `RuntimeRefused`."""
@@ -134,6 +138,9 @@ class LocalRuntime:
 
     async def read_log(self, params: Params) -> Mapping[str, Any]:
         return self._service.read_log(params)
+
+    async def container_stats(self) -> Any:
+        return self._service.list_container_stats()
 
     async def open_stream(self, params: Params) -> tuple[str, str]:
         return self._ctx.name, self._streams.open(self._ctx.next_id(), self._service, params)
@@ -279,21 +286,25 @@ class RemoteRuntime:
             answer(reply.body["ok"], reply.body["output"])
 
     async def exec_sync(self, params: Params, timeout_s: float) -> Mapping[str, Any]:
-        return await self._ask(EXEC_SYNC, params, timeout_s + RELIST_S)
+        answer: Mapping[str, Any] = await self._ask(EXEC_SYNC, params, timeout_s + RELIST_S)
+        return answer
 
     async def read_log(self, params: Params) -> Mapping[str, Any]:
-        return await self._ask(READ_LOG, params, CALL_TIMEOUT_S)
+        answer: Mapping[str, Any] = await self._ask(READ_LOG, params, CALL_TIMEOUT_S)
+        return answer
+
+    async def container_stats(self) -> Any:
+        return await self._ask(LIST_CONTAINER_STATS, {}, CALL_TIMEOUT_S)
 
     async def open_stream(self, params: Params) -> tuple[str, str]:
         answer = await self._ask(OPEN_STREAM, params, CALL_TIMEOUT_S)
         return self._target, answer["stream"]
 
-    async def _ask(self, method: str, params: Params, timeout_s: float) -> Mapping[str, Any]:
+    async def _ask(self, method: str, params: Params, timeout_s: float) -> Any:
         try:
             reply = await self._ctx.request(self._target, method, params, timeout_s=timeout_s)
         except RequestFailed as failed:
             raise RuntimeRefused(failed.code, failed.message) from failed
         except RequestTimeout as error:
             raise RuntimeRefused(UNAVAILABLE, "the container runtime does not answer") from error
-        answered: Mapping[str, Any] = reply.body
-        return answered
+        return reply.body

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from actors.runtime.protocol import ContainerState, Params, PodSandbox, PullState
 from actors.runtime.stream import Ended, Stream, StreamRequest
+from actors.runtime.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ class Driver(Protocol):
         self, pod: PodSandbox, container: ContainerState, params: Params, answer: Callable[[bool, str], None]
     ) -> None:
         """Probe the container; `answer` is called with whether it succeeded and what it said, now or later."""
+
+    def usage(self, pod: PodSandbox, container: ContainerState) -> Usage:
+        """What a running container uses."""
 
     def read_log(self, pod: PodSandbox, container: ContainerState, read: LogRead) -> tuple[str, int]:
         """Log text and the offset to go on from."""

@@ -21,6 +21,7 @@ from actors.runtime.process_child import (
     exit_code_of,
     kill_leftover,
     kill_session,
+    session_usage,
     started_at_s,
 )
 from actors.runtime.process_container import (
@@ -46,6 +47,7 @@ from actors.runtime.protocol import (
     RuntimeRefused,
 )
 from actors.runtime.stream import ATTACH, Ended, Stream, StreamRequest
+from actors.runtime.usage import Usage
 
 LOST_EXIT_CODE: Final = 137
 LOST_REASON: Final = "Unknown"
@@ -337,6 +339,10 @@ class ProcessDriver:
         except PortError as error:
             ok, output = False, str(error)
         answer(ok, output)
+
+    def usage(self, pod: PodSandbox, container: ContainerState) -> Usage:
+        held = self._containers.get(container.id)
+        return session_usage(held.process.pid) if held is not None and held.process is not None else Usage()
 
     # Logs
 

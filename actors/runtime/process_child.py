@@ -22,6 +22,8 @@ from typing import Final
 import psutil
 import setproctitle
 
+from actors.runtime.usage import Usage
+
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -82,6 +84,20 @@ def session_members(session: int) -> list[int]:
         except OSError:
             continue
     return members
+
+
+def session_usage(session: int) -> Usage:
+    """What the processes of a session use together. Of those that have ended, only what their parents waited for."""
+    cpu_s, memory_bytes = 0.0, 0
+    for pid in session_members(session):
+        try:
+            process = psutil.Process(pid)
+            times = process.cpu_times()
+            cpu_s += times.user + times.system + times.children_user + times.children_system
+            memory_bytes += process.memory_info().rss
+        except psutil.Error:
+            continue
+    return Usage(cpu_s, memory_bytes)
 
 
 def kill_session(session: int, own_children_too: bool = True) -> None:

@@ -37,6 +37,7 @@ Parameters, by method (all times in seconds since the epoch, all durations in se
     probe                     uid, container, kind, probe, timeout_s -> {"ok", "output"}   kind: liveness ...
     read_log                  namespace, pod, container, tail_lines, since_s, previous, offset, timestamps, limit_bytes
                               -> {"data": text, "next_offset", "running"}
+    list_container_stats      {}                                   -> see `actors.runtime.usage`
 
 `PROBE` is not part of CRI: a real kubelet opens the probe's connection itself; an actor reaches the world only through
 its context, so the driver does. ``offset`` of `READ_LOG` is 0 at first and then the ``next_offset`` answered last:

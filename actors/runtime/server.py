@@ -27,6 +27,7 @@ from actors.runtime.protocol import (
 from actors.runtime.service import RuntimeService
 from actors.runtime.streaming import StreamServer
 from actors.runtime.trace import RuntimeTrace
+from actors.runtime.usage import LIST_CONTAINER_STATS
 from broker.context import Context
 from broker.message import Cause, Request
 
@@ -56,6 +57,7 @@ class RuntimeServer:
             LIST_CONTAINERS: lambda _: [c.wire() for pod in self._service.pods.values() for c in _containers(pod)],
             CONTAINER_STATUS: lambda params: self._service.container(params)[1].wire(),
             READ_LOG: self._service.read_log,
+            LIST_CONTAINER_STATS: lambda _: self._service.list_container_stats(),
         }
         for method, query in queries.items():
             self._ctx.serve(method, _answering(query))

@@ -151,6 +151,18 @@ class RuntimeService:
         data, offset = self.driver.read_log(pod, container, read)
         return {"data": data, "next_offset": offset, "running": running}
 
+    def list_container_stats(self) -> list[list[Any]]:
+        """What the running containers use (see `actors.runtime.usage`)."""
+        rows: list[list[Any]] = []
+        for pod in self.pods.values():
+            used: list[list[Any]] = []
+            for container in pod.running():
+                usage = self.driver.usage(pod, container)
+                used.append([container.name, container.started_s, usage.cpu_s, usage.memory_bytes])
+            if used:
+                rows.append([pod.uid, pod.namespace, pod.name, used])
+        return rows
+
     def close(self) -> None:
         """End every container."""
         self.driver.close()

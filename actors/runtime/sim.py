@@ -27,6 +27,7 @@ from actors.runtime.protocol import (
 )
 from actors.runtime.sim_script import DEFAULT_SCRIPT, SimScript, SimScriptError, sim_script
 from actors.runtime.stream import EXEC, STDOUT, Ended, Stream, StreamRequest
+from actors.runtime.usage import Usage
 
 #: What a played image weighs.
 IMAGE_BYTES: Final = 64 * 1024 * 1024
@@ -160,6 +161,11 @@ class SimDriver:
         answer(
             ok, "" if ok else "HTTP probe failed with statuscode: 500" if params["probe"].get("httpGet") else "failed"
         )
+
+    def usage(self, pod: PodSandbox, container: ContainerState) -> Usage:
+        script = self._script(pod, container.name)
+        running_s = max(self._host.wall_s() - container.started_s, 0.0)
+        return Usage(script.cpu_cores * running_s, script.memory_bytes)
 
     def read_log(self, pod: PodSandbox, container: ContainerState, read: LogRead) -> tuple[str, int]:
         text = self._script(pod, container.name).logs

@@ -43,6 +43,8 @@ class SimScript:
     logs: str = ""
     exec_output: str = ""
     exec_exit_code: int = 0
+    cpu_cores: float = 0.0
+    memory_bytes: int = 0
 
     def exit_code(self, attempt: int) -> int:
         """How that attempt exits."""
@@ -70,11 +72,13 @@ _NUMBERS: Final = {
     "fail-readiness-after-seconds": "fail_readiness_after_seconds",
     "fail-liveness-after-seconds": "fail_liveness_after_seconds",
     "fail-startup-seconds": "fail_startup_seconds",
+    "cpu-cores": "cpu_cores",
 }
 _INTEGERS: Final = {
     "exits": "exits",
     "stop-exit-code": "stop_exit_code",
     "exec-exit-code": "exec_exit_code",
+    "memory-bytes": "memory_bytes",
     "image-pull-failures": "image_pull_failures",
 }
 _TEXTS: Final = {
@@ -87,7 +91,7 @@ _TEXTS: Final = {
 }
 _LISTS: Final = {"exit-code": "exit_codes"}
 DEFAULT_SCRIPT: Final = SimScript()
-#: Largest duration that is taken: what is longer is a slip of the pen.
+#: Largest duration, or other number with a fraction, that is taken: what is larger is a slip of the pen.
 SECONDS_MAX: Final = 10 * 365 * 86_400.0
 
 
