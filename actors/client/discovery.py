@@ -47,11 +47,12 @@ async def discover(client: Client) -> ResourceTable:
 class Discovery:
     """The resources, kept up to date by an informer of all definitions. Made before the informers are started."""
 
-    def __init__(self, informers: InformerSet) -> None:
+    def __init__(self, informers: InformerSet, builtin: ResourceTable = RESOURCES) -> None:
+        self._builtin = builtin
         self.definitions = informers.of(CRDS)
         self.definitions.on_event(self._on_event)
         self._of_definition: dict[str, list[Resource]] = {}
-        self._table: ResourceTable | None = RESOURCES
+        self._table: ResourceTable | None = builtin
         self._handlers: list[ResourcesHandler] = []
 
     @property
@@ -59,7 +60,7 @@ class Discovery:
         """Every resource, as far as it is known here."""
         if self._table is None:
             added = [resource for name in sorted(self._of_definition) for resource in self._of_definition[name]]
-            self._table = RESOURCES.with_added(added) if added else RESOURCES
+            self._table = self._builtin.with_added(added) if added else self._builtin
         return self._table
 
     def on_change(self, handler: ResourcesHandler) -> None:

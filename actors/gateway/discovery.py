@@ -17,9 +17,21 @@ _SUBRESOURCE_KINDS: Final = {
     "eviction": ("policy", "v1", "Eviction"),
     "binding": ("", "v1", "Binding"),
 }
-_SUBRESOURCE_VERBS: Final = {"eviction": ("create",), "binding": ("create",), "log": ("get",), "finalize": ("update",)}
+_CONNECT: Final = ("create", "get")
+_SUBRESOURCE_VERBS: Final = {
+    "eviction": ("create",),
+    "binding": ("create",),
+    "log": ("get",),
+    "finalize": ("update",),
+    "exec": _CONNECT,
+    "attach": _CONNECT,
+    "portforward": _CONNECT,
+}
 #: Those that are served; others of the table are for later.
-_SERVED: Final = ("status", "scale", "eviction", "binding", "log", "finalize", "resize", "approval")
+_SERVED: Final = (
+    *("status", "scale", "eviction", "binding", "log", "finalize", "resize", "approval", "ephemeralcontainers"),
+    *("exec", "attach", "portforward"),
+)
 
 
 def version_info() -> Object:

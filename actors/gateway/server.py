@@ -12,14 +12,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.apimachinery.operation import STORED_OBJECTS, Object, Operation, Result
-from actors.apimachinery.resources import ResourceTable
-from actors.apimachinery.status import ApiError, internal_error, status_failure
+from actors.apimachinery.resources import RESOURCES, ResourceTable
+from actors.apimachinery.status import ApiError, internal_error, method_not_supported, status_failure
 from actors.apimachinery.user import User
 from actors.client.client import Client
 from actors.client.discovery import Discovery
 from actors.client.informer import InformerSet
 from actors.gateway import discovery, openapi
-from actors.gateway.accept import JSON, answer_form, parse_accept
+from actors.gateway.accept import JSON, Form, answer_form, parse_accept
 from actors.gateway.access import review_answer, unauthorized, user_of
 from actors.gateway.answer import compress, json_answer, refusal
 from actors.gateway.body import decoded_body
@@ -31,6 +31,9 @@ from actors.gateway.metrics import Metrics
 from actors.gateway.port_forward import port_forward
 from actors.gateway.remote_command import remote_command
 from actors.gateway.request_path import RequestPath, parse_path
+from actors.gateway.resource_metrics import GROUP as METRICS_GROUP
+from actors.gateway.resource_metrics import RESOURCES as METRICS_RESOURCES
+from actors.gateway.resource_metrics import ResourceMetrics
 from actors.gateway.shared_stream import StreamHub
 from actors.gateway.table import transformed_list, transformed_object
 from actors.gateway.translation import is_true, is_watch, operation_of, whole_number
@@ -67,7 +70,8 @@ class GatewayServer:
         self._in_flight = InFlight()
         self._metrics = Metrics(self._in_flight)
         self._informers = InformerSet(self._client)
-        self._discovery = Discovery(self._informers)
+        self._discovery = Discovery(self._informers, RESOURCES.with_added(METRICS_RESOURCES))
+        self._resource_metrics = ResourceMetrics(ctx)
 
     async def start(self) -> None:
         """Begin to follow what custom resources there are; returns when they are known."""
@@ -206,6 +210,8 @@ class GatewayServer:
         form = answer_form(request.headers.get("Accept", ""))
         if is_watch(request.method, path, request.query):
             return await self._watch(request, path, client)
+        if path.resource.group == METRICS_GROUP:
+            return await self._usage(request, path, form)
         content = await _body(request)
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and path.resource.kind in REVIEWS and not path.name:
@@ -241,6 +247,15 @@ class GatewayServer:
         if path.subresource in ("scale", "eviction", "binding"):
             return obj
         return transformed_object(resource, obj, form, now_s, include)
+
+    async def _usage(self, request: web.BaseRequest, path: RequestPath, form: Form) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_supported(path.resource.plural, METRICS_GROUP, request.method.lower())
+        answer = await self._resource_metrics.answer(path, request.query.get("labelSelector", ""))
+        now_s, include = self._ctx.wall_s(), request.query.get("includeObject") or "Metadata"
+        if path.name:
+            return json_answer(transformed_object(path.resource, answer, form, now_s, include))
+        return json_answer(transformed_list(path.resource, answer["items"], {}, form, now_s, include))
 
     async def _watch(self, request: web.BaseRequest, path: RequestPath, client: Client) -> web.StreamResponse:
         form = answer_form(request.headers.get("Accept", ""))

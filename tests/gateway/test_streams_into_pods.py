@@ -171,6 +171,21 @@ def test_our_own_command_line_does_the_same(cluster, served_port):
         process.wait()
 
 
+def test_top_shows_what_processes_use(kubectl):
+    busy = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass"
+    kubectl("exec", "box", "--", "python3", "-c", busy)
+    name, _, memory = kubectl("top", "pod", "box", "--no-headers").split()
+    assert name == "box"
+    assert 1 <= int(memory.removesuffix("Mi")) < 500
+    lines = kubectl("top", "node").splitlines()
+    assert lines[0].split() == ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
+    assert lines[1].startswith("node-1")
+    assert "echo" in kubectl("top", "pod", "--containers")
+    listed = json.loads(kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"))
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["box", "echo"]
+    assert "not found" in kubectl.run("top", "pod", "nope").stderr
+
+
 async def messages(kubectl, path, protocols, sent=()):
     """What a WebSocket answers, as (channel, content) with the contents of a channel joined."""
     context = ssl.create_default_context(cafile=next(kubectl.home.glob("*/gateway/ca.crt")))
