@@ -155,5 +155,5 @@ def is_unchanged(new: Object, old: Object) -> bool:
 
 
 def _without_version(obj: Object) -> dict[str, Any]:
-    metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     return {**obj, "metadata": metadata}

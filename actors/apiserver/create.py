@@ -21,6 +21,7 @@ from actors.apiserver.admission import admit_pod_priority, allocate_cluster_ip
 from actors.apiserver.call import Call, check_size, derived_uid, object_body
 from actors.apiserver.conversion import stored_object
 from actors.apiserver.entry import Entry
+from actors.apiserver.field_managers import record_create, with_text, without_managers
 from actors.apiserver.namespaces import check_namespace, complete_namespace, namespace_target
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.watch_cache import WatchCache
@@ -46,15 +47,25 @@ class NewObject:
         return name
 
 
-def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], attempt: int = 0) -> NewObject:
-    """Decode, default, admit and validate what a client wants to create. Raises `ApiError`."""
+def new_object(
+    call: Call,
+    cache: WatchCache,
+    promised_ips: dict[str, str],
+    attempt: int = 0,
+    *,
+    applied: tuple[Object, str] | None = None,
+) -> NewObject:
+    """Decode, default, admit and validate what a client wants to create. Raises `ApiError`.
+
+    `applied`: the object and the text of its managers, when it comes of an apply.
+    """
     resource = call.resource
     if resource.custom is not None and resource.custom.is_terminating:
         error = method_not_supported(resource.plural, resource.group, "create")
         error.status["message"] = "create not allowed while custom resource definition is terminating"
         raise error
-    body = object_body(call, resource.api_version, resource.kind)
-    obj, warnings = decode(resource, body, call.field_validation)
+    body = object_body(call, resource.api_version, resource.kind) if applied is None else applied[0]
+    obj, warnings = decode(resource, without_managers(body), call.field_validation)
     metadata = obj.get("metadata")
     if metadata is None:
         metadata = obj["metadata"] = {}
@@ -66,9 +77,10 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     if not prepare and metadata.get("generateName"):
         generate_name = metadata["generateName"]
         prepare = metadata["name"] = generated_name(generate_name, f"{call.id}/{attempt}")
-    metadata["uid"] = derived_uid(call.id, f"{resource.key}\n{call.namespace}\n{generate_name or prepare}")
+    metadata["uid"] = own_uid(call, generate_name or prepare)
     metadata["creationTimestamp"] = format_time(call.now_s)
     apply_defaults(resource, obj)
+    with_text(obj, record_create(call, obj) if applied is None else applied[1])
     prepare_for_create(resource, obj)
     _admit_with_cache(call, obj, cache, promised_ips)
     admit(resource, obj)
@@ -81,6 +93,11 @@ def new_object(call: Call, cache: WatchCache, promised_ips: dict[str, str], atte
     blob = encode_object(obj)
     check_size(blob)
     return NewObject(obj, blob, metadata["uid"], generate_name, warnings)
+
+
+def own_uid(call: Call, name: str) -> str:
+    """The uid of what the operation creates under a name, or from a generateName."""
+    return derived_uid(call.id, f"{call.resource.key}\n{call.namespace}\n{name}")
 
 
 def _settle_namespace(call: Call, metadata: Object) -> None:

@@ -17,6 +17,7 @@ from actors.apimachinery.status import (
     status_failure,
 )
 from actors.apimachinery.user import APISERVER_USER, User
+from actors.apiserver.apply import applied_config, plan_apply
 from actors.apiserver.binding import plan_binding, read_binding
 from actors.apiserver.call import Call, Vet, object_body
 from actors.apiserver.conversion import shown_plan
@@ -24,10 +25,11 @@ from actors.apiserver.create import NewObject, may_try_another_name, new_object,
 from actors.apiserver.delete import delete_options, plan_delete
 from actors.apiserver.entry import Entry
 from actors.apiserver.eviction import budgets_of, charged, check_eviction
+from actors.apiserver.field_managers import check_manager
 from actors.apiserver.listing import list_question
 from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
-from actors.apiserver.scale import plan_scale
+from actors.apiserver.scale import plan_scale, plan_scale_application
 from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.update import Change, patching, plan_update, replacement, stored_change
@@ -110,6 +112,7 @@ class Registry:
         elif verb == "create":
             self._create(call, done)
         elif verb in ("update", "patch"):
+            check_manager(call)
             self._change(call, done)
         elif verb == "delete" and not subresource:
             self._delete(call, delete_options(call), done)
@@ -129,6 +132,7 @@ class Registry:
         elif subresource or not call.resource.storable:
             raise method_not_supported(call.resource.plural, call.resource.group, "create")
         else:
+            check_manager(call)
             self._start(call, self._creation(call, self._prepared(call, 0), 0, done))
 
     def _prepared(self, call: Call, attempt: int) -> NewObject:
@@ -205,7 +209,9 @@ class Registry:
     def _change(self, call: Call, done: Done) -> None:
         """Update or patch of the object or one of its subresources."""
         subresource = call.operation.subresource
-        if call.resource.key == "v1/namespaces" and subresource == "finalize":
+        if call.operation.verb == "patch" and call.operation.options.get("patchType") == "apply":
+            self._apply(call, done)
+        elif call.resource.key == "v1/namespaces" and subresource == "finalize":
             self._one(call, _finalization(call), done)
         elif subresource == "scale":
             change = _scale_replacement(call) if call.operation.verb == "update" else patching(call)
@@ -215,6 +221,22 @@ class Registry:
             self._one(call, lambda state: plan_update(call, change, state), done)
         else:
             raise method_not_supported(call.resource.plural, call.resource.group, call.operation.verb)
+
+    def _apply(self, call: Call, done: Done) -> None:
+        """Server-side apply of the object or one of its subresources."""
+        if call.operation.subresource == "scale":
+            self._one(call, lambda state: plan_scale_application(call, state), done)
+            return
+        config = applied_config(call)
+
+        def make(body: Object, managers: str) -> NewObject:
+            return new_object(call, self._cache, self._promised_ips, applied=(body, managers))
+
+        targets, watched_by = [call.target()], []
+        if call.resource.namespaced:
+            targets, watched_by = [*targets, namespace_target(call.namespace)], ["mod"]
+        plan = lambda states: plan_apply(call, config, make, states)  # noqa: E731
+        self._start(call, Write(call.operation, call.id, targets, plan, done, watched_by))
 
     def _bind(self, call: Call, done: Done) -> None:
         binding = read_binding(call)

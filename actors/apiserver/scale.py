@@ -9,7 +9,8 @@ from actors.apimachinery.operation import Object, encode_object
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import LabelSelector
 from actors.apimachinery.status import FieldError, bad_request, conflict, invalid
-from actors.apiserver.call import Call
+from actors.apiserver.apply import as_merged, merged_into
+from actors.apiserver.call import Call, object_body
 from actors.apiserver.conversion import shown_entry
 from actors.apiserver.entry import Entry
 from actors.apiserver.update import Change, plan_update
@@ -66,6 +67,28 @@ def _with_replicas(resource: Resource, obj: Object, replicas: int) -> Object:
     return changed
 
 
+def plan_scale_application(call: Call, state: Entry) -> Plan:
+    """Apply a Scale: the replicas become the manager's, and nothing else can. Raises `ApiError`."""
+    scale = object_body(call, API_VERSION, "Scale")
+    if not state.exists:
+        raise call.not_found()
+    config: Object = {"apiVersion": call.resource.api_version, "kind": call.resource.kind}
+    config["metadata"] = {"name": call.name, "namespace": call.namespace} if call.namespace else {"name": call.name}
+    if "replicas" in (scale.get("spec") or {}):
+        config = _with_replicas(call.resource, config, _replicas(call, scale))
+    planned = plan_update(call, lambda live: merged_into(call, live, config), state, as_merged)
+    return _shown_as_scale(call.resource, planned, state)
+
+
+def _shown_as_scale(resource: Resource, planned: Plan, state: Entry) -> Plan:
+    if isinstance(planned, Commit):
+        shown = planned.object if planned.object is not None else state.object
+        planned.answer = encode_object(scale_of(resource, shown))
+        return planned
+    scale = scale_of(resource, shown_entry(resource, state).object)
+    return Answer(Outcome(200, state.revision, [encode_object(scale)], [state.revision]))
+
+
 def plan_scale(call: Call, change: Change, state: Entry) -> Plan:
     """Set the replicas to what the changed Scale says. Raises `ApiError`."""
     if not state.exists:
@@ -78,11 +101,7 @@ def plan_scale(call: Call, change: Change, state: Entry) -> Plan:
     if version and version not in ("0", scale["metadata"]["resourceVersion"]):
         raise conflict(call.resource.plural, call.resource.group, call.name)
     planned = plan_update(call, lambda obj: _with_replicas(resource, obj, replicas), state)
-    if isinstance(planned, Commit):
-        shown = planned.object if planned.object is not None else state.object
-        planned.answer = encode_object(scale_of(resource, shown))
-        return planned
-    return Answer(Outcome(200, state.revision, [encode_object(scale)], [state.revision]))
+    return _shown_as_scale(resource, planned, state)
 
 
 def _replicas(call: Call, scale: Any) -> int:

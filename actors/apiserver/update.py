@@ -22,6 +22,15 @@ from actors.apiserver.call import Call, check_depth, check_size, object_body
 from actors.apiserver.conversion import is_stored_so, shown_entry, stored_object
 from actors.apiserver.deletion import is_finished
 from actors.apiserver.entry import Entry
+from actors.apiserver.field_managers import (
+    MANAGED_FIELDS,
+    Record,
+    record_update,
+    shown_to_clients,
+    speaks_of_managers,
+    with_text,
+    without_managers,
+)
 from actors.apiserver.write import Answer, Commit, Outcome, Plan
 
 #: Makes the wanted object from the present one.
@@ -54,15 +63,19 @@ def patching(call: Call) -> Change:
         message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         raise ApiError(status_failure(415, "UnsupportedMediaType", message))
     check_depth(patch if isinstance(patch, (dict, list)) else [])
-    if patch_type == "json":
-        return lambda obj: apply_json_patch(obj, patch)
-    if patch_type == "merge":
-        return lambda obj: apply_merge_patch(obj, patch)
     resource = call.resource
-    return lambda obj: apply_strategic_merge(obj, patch, resource)
+    if patch_type == "json":
+        change: Change = lambda obj: apply_json_patch(obj, patch)  # noqa: E731
+    elif patch_type == "merge":
+        change = lambda obj: apply_merge_patch(obj, patch)  # noqa: E731
+    else:
+        change = lambda obj: apply_strategic_merge(obj, patch, resource)  # noqa: E731
+    if speaks_of_managers(patch):
+        return lambda obj: change(shown_to_clients(obj))
+    return change
 
 
-def plan_update(call: Call, change: Change, state: Entry) -> Plan:
+def plan_update(call: Call, change: Change, state: Entry, record: Record = record_update) -> Plan:
     """Change the object. Raises `ApiError`."""
     if not state.exists:
         raise call.not_found()
@@ -70,7 +83,8 @@ def plan_update(call: Call, change: Change, state: Entry) -> Plan:
     old = shown_entry(resource, state).object
     wanted = change(old)
     _check_identity(call, wanted, old)
-    new, warnings = decode(resource, wanted, call.field_validation)
+    sent = wanted["metadata"].get(MANAGED_FIELDS)
+    new, warnings = decode(resource, without_managers(wanted), call.field_validation)
     apply_defaults(resource, new)
     _settle_metadata(call, new, old)
     if resource.key == "v1/services":
@@ -82,6 +96,7 @@ def plan_update(call: Call, change: Change, state: Entry) -> Plan:
     errors = validate_update(resource, new, old, subresource)
     if errors:
         raise invalid(resource.kind, resource.group, call.name, errors)
+    with_text(new, record(call, sent, old, new))
     return stored_change(resource, new, state, warnings)
 
 

@@ -26,6 +26,7 @@ from actors.gateway.body import decoded_body
 from actors.gateway.container_log import log_chunks, log_question
 from actors.gateway.health import PING, checks_of, health_report
 from actors.gateway.in_flight import LONG_RUNNING, MUTATING, READING, InFlight
+from actors.gateway.managed_fields import spell_out_managers
 from actors.gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from actors.gateway.metrics import Metrics
 from actors.gateway.port_forward import port_forward
@@ -219,7 +220,9 @@ class GatewayServer:
                 path.resource.kind, decoded_body(content, content_type) or {}, user, self._ctx.wall_s()
             )
             return json_answer(review, status=201)
-        operation = operation_of(request.method, path, request.query, content, content_type)
+        operation = operation_of(
+            request.method, path, request.query, content, content_type, request.headers.get("User-Agent", "")
+        )
         result = await client.call(operation)
         include = request.query.get("includeObject") or "Metadata"
         answer = self._answer(operation, path, result, form, include)
@@ -229,6 +232,8 @@ class GatewayServer:
         """The body of a successful operation's answer."""
         now_s = self._ctx.wall_s()
         resource = path.resource
+        for obj in result.objects:
+            spell_out_managers(obj)
         if operation.verb == "list":
             metadata: Object = {"resourceVersion": str(result.revision)}
             if result.extra.get("continue"):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from actors.apimachinery.operation import WATCH, Object, decode_object
 from actors.apimachinery.stream import HELLO_TOPIC, PROGRESS_IDLE_S, RENEWAL_S, Stream
+from actors.gateway.managed_fields import spell_out_managers
 from broker.context import Context, RequestFailed, RequestTimeout
 from broker.message import Publication
 
@@ -43,6 +44,7 @@ class StreamEvent:
     def object(self) -> Object:
         if self._object is None:
             self._object = decode_object(self.blob, self.revision)
+            spell_out_managers(self._object)
         return self._object
 
 

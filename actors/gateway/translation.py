@@ -12,6 +12,9 @@ from actors.gateway.request_path import RequestPath
 
 Query = Mapping[str, str]
 
+MANAGER_BYTES_MAX: Final = 128
+UNKNOWN_MANAGER: Final = "unknown"
+
 _READ_OPTIONS: Final = ("labelSelector", "fieldSelector", "continue", "resourceVersion", "resourceVersionMatch")
 
 
@@ -36,7 +39,9 @@ def is_watch(method: str, path: RequestPath, query: Query) -> bool:
     return method == "GET" and not path.subresource and is_true(query.get("watch"))
 
 
-def operation_of(method: str, path: RequestPath, query: Query, content: bytes, content_type: str) -> Operation:
+def operation_of(
+    method: str, path: RequestPath, query: Query, content: bytes, content_type: str, user_agent: str = ""
+) -> Operation:
     """The operation that a request stands for. Raises `ApiError` (400, 405, 415)."""
     options: dict[str, Any] = {}
     body: Any = None
@@ -51,8 +56,8 @@ def operation_of(method: str, path: RequestPath, query: Query, content: bytes, c
     elif method == "PATCH" and path.name:
         kind, body = decoded_patch(content, content_type)
         verb, options = "patch", {**write_options(query), "patchType": kind}
-        if is_true(query.get("force")):
-            options["force"] = True
+        if "force" in query:
+            options["force"] = is_true(query["force"])
     elif method == "DELETE":
         verb = "delete" if path.name else "deletecollection"
         options = delete_options(query, decoded_body(content, content_type) if content else None)
@@ -61,6 +66,8 @@ def operation_of(method: str, path: RequestPath, query: Query, content: bytes, c
     else:
         message = "the server does not allow this method on the requested resource"
         raise ApiError(status_failure(405, "MethodNotAllowed", message))
+    if verb in ("create", "update", "patch") and options.get("patchType") != "apply":
+        options.setdefault("fieldManager", manager_from(user_agent))
     name = path.name
     if verb == "create" and not name and isinstance(body, dict):
         name = str((body.get("metadata") or {}).get("name") or "") if isinstance(body.get("metadata"), dict) else ""
@@ -86,6 +93,17 @@ def write_options(query: Query) -> dict[str, Any]:
     if query.get("fieldManager"):
         options["fieldManager"] = query["fieldManager"]
     return options
+
+
+def manager_from(user_agent: str) -> str:
+    """The field manager of a client that names none: the first word of its User-Agent."""
+    found = ""
+    for character in user_agent.partition("/")[0]:
+        if character.isprintable():
+            if len((found + character).encode()) > MANAGER_BYTES_MAX:
+                break
+            found += character
+    return found or UNKNOWN_MANAGER
 
 
 def delete_options(query: Query, body: Any) -> dict[str, Any]:

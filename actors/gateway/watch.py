@@ -20,6 +20,7 @@ from actors.apimachinery.status import ApiError, FieldError, bad_request, expire
 from actors.apimachinery.stream import Stream
 from actors.client.client import Client
 from actors.gateway.accept import Form
+from actors.gateway.managed_fields import spell_out_managers
 from actors.gateway.request_path import RequestPath
 from actors.gateway.shared_stream import Expired, StreamEvent, StreamHub, Watcher, ask_since
 from actors.gateway.table import partial_metadata, table_object
@@ -135,6 +136,8 @@ class Watch:
             "list", question.stream.resource, question.stream.namespace, options=read_options(options)
         )
         result = await self._client.call(operation)
+        for obj in result.objects:
+            spell_out_managers(obj)
         lines = [self._encoded("ADDED", obj) for obj in result.objects]
         if question.initial_events and question.bookmarks:
             lines.append(self._bookmark(result.revision, {INITIAL_EVENTS_END: "true"}))

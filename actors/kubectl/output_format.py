@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from actors.apimachinery import jsonpath
 from actors.apimachinery.operation import Object
 from actors.kubectl.failure import CommandFailed
@@ -26,8 +28,11 @@ def list_of(objects: Sequence[Object]) -> Object:
 def shown_object(obj: Object, *, managed_fields: bool = False) -> Object:
     """The object without what kubectl leaves out (managedFields, unless asked for)."""
     metadata = obj.get("metadata")
-    if managed_fields or not metadata or "managedFields" not in metadata:
+    if not metadata or "managedFields" not in metadata:
         return obj
+    if managed_fields:
+        text = metadata["managedFields"]  # the API server keeps them as JSON
+        return {**obj, "metadata": {**metadata, "managedFields": orjson.loads(text) if isinstance(text, str) else text}}
     return {**obj, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
 
 

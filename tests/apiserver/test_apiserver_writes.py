@@ -208,11 +208,6 @@ def test_patches_that_race_all_take_effect(cluster: Cluster) -> None:
     assert cluster.get(MAPS, "a")["data"] == {f"k{i}": "v" for i in range(12)}
 
 
-def test_server_side_apply_is_not_supported_yet(cluster: Cluster) -> None:
-    cluster.create(MAPS, config_map("a"), "default")
-    assert cluster.refused("patch", MAPS, "default", "a", body={}, options={"patchType": "apply"}).code == 415
-
-
 def test_dry_run_stores_nothing(cluster: Cluster) -> None:
     before = cluster.revision()
     created = cluster.create(MAPS, config_map("a"), "default", dryRun=True)

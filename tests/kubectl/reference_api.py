@@ -6,7 +6,6 @@ by `actors.apimachinery.tables`. It is a fixture, not the gateway: no watches, n
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import orjson
+
 from actors.apimachinery.resources import RESOURCES, Resource
 from actors.apimachinery.schema import definitions_with_descriptions
 from actors.apimachinery.selector import FieldSelector, LabelSelector, SelectorError
 from actors.apimachinery.status import bad_request, not_found
 from actors.apimachinery.tables import table_of
+from actors.gateway.managed_fields import spell_out_managers
 
 Objects = Mapping[str, Sequence[dict[str, Any]]]
 """Objects by the resource's key."""
@@ -44,11 +46,17 @@ def _published(schema: Any) -> Any:
     return found
 
 
+def _as_served(obj: dict[str, Any]) -> dict[str, Any]:
+    served = {**obj, "metadata": dict(obj["metadata"])}
+    spell_out_managers(served)
+    return served
+
+
 class ReferenceAPI:
     """Answers of the API, by path."""
 
     def __init__(self, objects: Objects) -> None:
-        self.objects = objects
+        self.objects = {key: [_as_served(obj) for obj in several] for key, several in objects.items()}
         self._schemas: dict[str, Any] | None = None
 
     def answer(self, url: str, accept: str) -> tuple[int, Any]:
@@ -172,7 +180,7 @@ def serve(objects: Objects) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             code, body = api.answer(self.path, self.headers.get("Accept", ""))
-            content = json.dumps(body).encode()
+            content = orjson.dumps(body)
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.apimachinery.managed_fields.comparison import compare
+from actors.apimachinery.managed_fields.comparison import Comparison, compare
 from actors.apimachinery.managed_fields.contents import field_set_of
-from actors.apimachinery.managed_fields.field_set import NOTHING, FieldSet, difference, intersection, union
+from actors.apimachinery.managed_fields.field_set import FieldSet, difference, intersection, union
 from actors.apimachinery.managed_fields.field_type import FieldType, field_type_of
 from actors.apimachinery.managed_fields.managers import UPDATE, ManagerId, Managers, Owned
 from actors.apimachinery.managed_fields.merging import merge
 from actors.apimachinery.managed_fields.removal import with_holders, without_fields
-from actors.apimachinery.managed_fields.reset_fields import ownable
+from actors.apimachinery.managed_fields.reset_fields import changeable, ownable
 from actors.apimachinery.managed_fields.update import managers_after_create, settled
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
@@ -35,13 +35,18 @@ def apply(
     of = field_type_of(resource)
     before = managers or _managers_of_the_unmanaged(live, resource, now)
     last = before.get(own_id)
-    # The server's own fields in what is applied change nothing, whatever they say.
-    stated = ownable(field_set_of(config, of), resource, own_id.subresource)
+    all_stated = field_set_of(config, of)
+    stated = ownable(all_stated, resource, own_id.subresource)
     wanted: dict[ManagerId, Owned] = {**before, own_id: Owned(stated, resource.api_version, now)}
     merged = merge(live, config, of)
     if last is not None and last.fields:
-        merged = _pruned(merged, wanted, last.fields, of)
-    comparison = compare(live, merged, of)
+        # The server's own fields, which nobody owns, hold the metadata in its place.
+        owned: FieldSet = all_stated
+        for owner in wanted.values():
+            owned = union(owned, owner.fields)
+        merged = _pruned(merged, owned, last.fields, of)
+    difference_at_all = compare(live, merged, of)
+    comparison = Comparison(*(changeable(fields, resource, own_id.subresource) for fields in difference_at_all))
     after = settled(wanted, comparison, own_id, force=force)
     if comparison.is_same and _same_owners(managers, after):
         return None
@@ -64,11 +69,8 @@ def _same_owners(before: Managers, after: Managers) -> bool:
     )
 
 
-def _pruned(merged: Any, managers: Managers, last: FieldSet, of: FieldType) -> Any:
+def _pruned(merged: Any, owned: FieldSet, last: FieldSet, of: FieldType) -> Any:
     """The merged object without what the manager stated last time and nobody states any more."""
-    owned: FieldSet = NOTHING
-    for each in managers.values():
-        owned = union(owned, each.fields)
     last_with_holders = with_holders(last, of)
     pruned = without_fields(merged, last_with_holders, of) or {}
     everything = with_holders(field_set_of(merged, of), of)

@@ -16,9 +16,9 @@ _MISSING: Final = object()
 class Comparison(NamedTuple):
     """What became of an object's fields."""
 
-    added: dict[str, Any]
-    removed: dict[str, Any]
-    modified: dict[str, Any]
+    added: FieldSet
+    removed: FieldSet
+    modified: FieldSet
 
     @property
     def is_same(self) -> bool:
@@ -29,24 +29,32 @@ class Comparison(NamedTuple):
         """The fields that have another value now, or one at all."""
         return union(self.added, self.modified)
 
-    def _put(self, step: str, inner: Comparison) -> None:
+
+class _Found(NamedTuple):
+    """A comparison as it is made."""
+
+    added: dict[str, Any]
+    removed: dict[str, Any]
+    modified: dict[str, Any]
+
+    def put(self, step: str, inner: _Found) -> None:
         for mine, theirs in zip(self, inner, strict=True):
             if theirs:
                 mine[step] = theirs
 
 
-def _nothing() -> Comparison:
-    return Comparison({}, {}, {})
+def _nothing() -> _Found:
+    return _Found({}, {}, {})
 
 
 def compare(old: Any, new: Any, of: FieldType) -> Comparison:
     """How two objects differ."""
     result = _nothing()
     _compare_maps(old, new, of, result)
-    return result
+    return Comparison(*result)
 
 
-def _compare_maps(old: dict[str, Any], new: dict[str, Any], of: FieldType, result: Comparison) -> None:
+def _compare_maps(old: dict[str, Any], new: dict[str, Any], of: FieldType, result: _Found) -> None:
     types, other = of.fields, of.element or ANYTHING
     for name, after in new.items():
         before = old.get(name, _MISSING)
@@ -61,7 +69,7 @@ def _compare_maps(old: dict[str, Any], new: dict[str, Any], of: FieldType, resul
             _compare_at("f:" + name, before, after, types.get(name, other), result)
 
 
-def _compare_at(step: str, old: Any, new: Any, of: FieldType, result: Comparison) -> None:
+def _compare_at(step: str, old: Any, new: Any, of: FieldType, result: _Found) -> None:
     """Compare what stands under one step."""
     if old is _MISSING:
         result.added[step] = with_itself(everything_in(new, of))
@@ -82,10 +90,10 @@ def _compare_at(step: str, old: Any, new: Any, of: FieldType, result: Comparison
     elif not _compare_lists(old, new, of, inner):
         result.modified[step] = LEAF
         return
-    result._put(step, inner)
+    result.put(step, inner)
 
 
-def _compare_lists(old: list[Any], new: list[Any], of: FieldType, result: Comparison) -> bool:
+def _compare_lists(old: list[Any], new: list[Any], of: FieldType, result: _Found) -> bool:
     """Compare the items of lists that are sets or maps, whatever their order; False if they can't be told apart."""
     before, after = named_items(old, of), named_items(new, of)
     if before is None or after is None:

@@ -1,8 +1,8 @@
 """From client-side to server-side apply: kubectl's annotation of what was applied last.
 
 ``kubectl apply --server-side`` of an object that was applied from the client's side would be in conflict with its own
-past. So for the manager ``kubectl`` what the annotation says, and is so still, may be taken over; and an object that has
-the annotation gets a new one, so that going back works too.
+past. So for the manager ``kubectl`` what the annotation says, and is so still, may be taken over; and an object that
+has the annotation gets a new one, so that going back works too.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _from_entries(entries: Any) -> Managers:
         name, api_version, subresource, time = texts
         if entry.get("fieldsType", "FieldsV1") != "FieldsV1":
             raise ValueError("fieldsType must be FieldsV1")
-        fields = from_wire(entry.get("fieldsV1") or {})
+        fields = from_wire(entry["fieldsV1"] if entry.get("fieldsV1") is not None else {})
         own_id = ManagerId.of(name, operation, api_version, subresource)
         before = found.get(own_id)
         if before is not None:
@@ -97,7 +97,7 @@ def text_of(managers: Managers) -> str:
 
 
 def _place(item: tuple[ManagerId, Owned]) -> tuple[str, str, str, str, str]:
-    """Appliers first, then by time, name, version and subresource. Times are all in UTC to the second: texts compare."""
+    """Appliers first, then by time (UTC to the second: texts compare), name, version and subresource."""
     own_id, owned = item
     return own_id.operation, owned.time, own_id.name, owned.api_version, own_id.subresource
 

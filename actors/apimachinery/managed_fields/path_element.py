@@ -1,7 +1,7 @@
 """The steps of a path: a field or map entry, an item of a list by its keys, by its value, or by its place.
 
-    f:replicas    k:{"name":"web"}    v:"kubernetes.io/pvc-protection"    i:0         in fieldsV1
-    .replicas     [name="web"]        [="kubernetes.io/pvc-protection"]   [0]         in messages
+f:replicas    k:{"name":"web"}    v:"kubernetes.io/pvc-protection"    i:0         in fieldsV1
+.replicas     [name="web"]        [="kubernetes.io/pvc-protection"]   [0]         in messages
 """
 
 from __future__ import annotations

@@ -38,16 +38,19 @@ _MAIN: Final = ("spec", "data", "stringData", "binaryData")
 @cache
 def _reset_by(*, status_apart: bool, subresource: str) -> FieldSet:
     if subresource == "status":
-        return set_of(
-            *((f"f:{name}",) for name in _MAIN), *(("f:metadata", f"f:{name}") for name in _NOT_WITH_STATUS)
-        )
+        return set_of(*((f"f:{name}",) for name in _MAIN), *(("f:metadata", f"f:{name}") for name in _NOT_WITH_STATUS))
     return set_of(("f:status",)) if status_apart else NOTHING
 
 
-def ownable(fields: FieldSet, resource: Resource, subresource: str) -> FieldSet:
-    """The fields of a set that a manager comes to own by a write to the object or to one of its subresources."""
+def changeable(fields: FieldSet, resource: Resource, subresource: str) -> FieldSet:
+    """The fields of a set that a write to the object, or to one of its subresources, can change."""
     reset = _reset_by(status_apart=resource.has_subresource("status"), subresource=subresource)
-    return difference(without_subtrees(fields, reset), _SERVERS)
+    return without_subtrees(fields, reset)
+
+
+def ownable(fields: FieldSet, resource: Resource, subresource: str) -> FieldSet:
+    """Those of them that a manager comes to own by it."""
+    return difference(changeable(fields, resource, subresource), _SERVERS)
 
 
 def is_reset_at_top(name: str, resource: Resource, subresource: str) -> bool:

@@ -18,9 +18,7 @@ from actors.apimachinery.resources import Resource
 _NOT_YET: Final[Mapping[str, Any]] = {}
 
 
-def settled(
-    managers: Managers, comparison: Comparison, own_id: ManagerId, *, force: bool
-) -> dict[ManagerId, Owned]:
+def settled(managers: Managers, comparison: Comparison, own_id: ManagerId, *, force: bool) -> dict[ManagerId, Owned]:
     """The managers after a change by one of them: the others lose what was changed or is gone.
 
     Raises `FieldConflict` unless forced.

@@ -9,7 +9,6 @@ from actors.apimachinery.managed_fields.field_type import ANY, ANYTHING, LIST, M
 from actors.apimachinery.managed_fields.path_element import BadItem, item_element, shown_element
 
 
-
 def check_shape(value: Any, of: FieldType) -> str:
     """Everything wrong as one message; empty when it is well formed."""
     errors = list(_errors(value, of, ""))
