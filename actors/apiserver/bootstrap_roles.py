@@ -201,7 +201,7 @@ system:volume-scheduler
 system:podchain:gateway
     watch * *
     list core namespaces
-    get core nodes,pods
+    READ core nodes,pods
     list apiextensions.k8s.io customresourcedefinitions
     create authentication.k8s.io tokenreviews
     create authorization.k8s.io subjectaccessreviews
