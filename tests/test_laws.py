@@ -61,6 +61,7 @@ SHELL_FILES = {
     "store/etcd_log.py": "the store's log in etcd",
     "store/etcd_api/server.py": "the gRPC server",
     "store/etcd_api/__main__.py": "its command line",
+    "store/etcd_api/restore.py": "reads a snapshot's file before the store starts",
     "actors/apimachinery/schema.py": "reads the published schema, package data that never changes",
 }
 

@@ -36,6 +36,11 @@ class ClusterDirectory:
         return self.root / "data"
 
     @property
+    def store_file(self) -> Path:
+        """The SQLite file of the store; there are more with this beginning of their names."""
+        return self.data / "store.sqlite"
+
+    @property
     def gateway(self) -> Path:
         """Certificates, keys and token of the gateway."""
         return self.root / "gateway"

@@ -23,6 +23,7 @@ from broker.zeromq import Endpoints, ZeroMQContext
 from store.actor import run as run_store
 from store.etcd_api.actor import run as run_api
 from store.etcd_api.listen import EtcdApiConfig
+from store.etcd_api.restore import SnapshotRefused, restore
 from store.memory_log import MemoryLog
 from store.retention import HistoryLimits, InvalidRetention, read_retention
 from store.sqlite_log import SqliteLog
@@ -37,6 +38,8 @@ def main() -> None:
     parser.add_argument("--key", default="", help="its key")
     parser.add_argument("--client-ca", default="", help="clients must show a certificate that this one has signed")
     parser.add_argument("--progress-interval", type=float, default=600.0, metavar="S", help="of quiet watches")
+    parser.add_argument("--restore", type=Path, metavar="SNAPSHOT", help="first make the --data file of a snapshot")
+    parser.add_argument("--skip-hash-check", action="store_true", help="restore a database that was merely copied, too")
     parser.add_argument("--quota-backend-bytes", type=int, default=0, metavar="BYTES", help="0: 2 GiB; negative: none")
     parser.add_argument("--auto-compaction-mode", choices=("periodic", "revision"), default="periodic")
     parser.add_argument(
@@ -50,6 +53,13 @@ def main() -> None:
         history = read_retention(given.auto_compaction_mode, given.auto_compaction_retention)
     except InvalidRetention as error:
         parser.error(str(error))
+    if given.restore is not None:
+        if given.data is None:
+            parser.error("--restore needs --data")
+        try:
+            restore(given.restore, given.data, skip_hash_check=given.skip_hash_check)
+        except SnapshotRefused as error:
+            parser.exit(1, f"{parser.prog}: {error}\n")
     config = EtcdApiConfig(
         listen=given.listen,
         certificate_file=given.cert,

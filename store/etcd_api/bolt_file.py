@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 PAGE_BYTES: Final = 4096
-_BRANCH, _LEAF, _META, _FREELIST = 0x01, 0x02, 0x04, 0x10
-_IS_BUCKET: Final = 0x01
-_MAGIC: Final = 0xED0CDAED
-_VERSION: Final = 2
-_PAGE: Final = struct.Struct("<QHHI")
-_META_FIELDS: Final = struct.Struct("<IIIIQQQQQ")
-_LEAF_ELEMENT: Final = struct.Struct("<IIII")
-_BRANCH_ELEMENT: Final = struct.Struct("<IIQ")
-_BUCKET: Final = struct.Struct("<QQ")
+BRANCH, LEAF, META, FREELIST = 0x01, 0x02, 0x04, 0x10
+IS_BUCKET: Final = 0x01
+MAGIC: Final = 0xED0CDAED
+VERSION: Final = 2
+PAGE: Final = struct.Struct("<QHHI")
+META_FIELDS: Final = struct.Struct("<IIIIQQQQQ")
+LEAF_ELEMENT: Final = struct.Struct("<IIII")
+BRANCH_ELEMENT: Final = struct.Struct("<IIQ")
+BUCKET: Final = struct.Struct("<QQ")
 _FREELIST_PAGE: Final = 2
 
 Item = tuple[bytes, bytes]
@@ -30,8 +30,8 @@ Item = tuple[bytes, bytes]
 def bolt_file(buckets: Mapping[bytes, Sequence[Item]]) -> bytearray:
     """The content of a database file with these buckets; the items of each are sorted by key."""
     writer = _Writer()
-    root_items = [(name, _BUCKET.pack(writer.tree(buckets[name]), 0)) for name in sorted(buckets)]
-    root = writer.tree(root_items, _IS_BUCKET)
+    root_items = [(name, BUCKET.pack(writer.tree(buckets[name]), 0)) for name in sorted(buckets)]
+    root = writer.tree(root_items, IS_BUCKET)
     return writer.finish(root)
 
 
@@ -49,10 +49,10 @@ class _Writer:
     def finish(self, root: int) -> bytearray:
         """The whole file."""
         end = len(self._content) // PAGE_BYTES
-        self._put(_FREELIST_PAGE * PAGE_BYTES, _PAGE.pack(_FREELIST_PAGE, _FREELIST, 0, 0))
+        self._put(_FREELIST_PAGE * PAGE_BYTES, PAGE.pack(_FREELIST_PAGE, FREELIST, 0, 0))
         for number in (0, 1):
-            fields = _META_FIELDS.pack(_MAGIC, _VERSION, PAGE_BYTES, 0, root, 0, _FREELIST_PAGE, end, number)
-            page = _PAGE.pack(number, _META, 0, 0) + fields + struct.pack("<Q", _fnv1a(fields))
+            fields = META_FIELDS.pack(MAGIC, VERSION, PAGE_BYTES, 0, root, 0, _FREELIST_PAGE, end, number)
+            page = PAGE.pack(number, META, 0, 0) + fields + struct.pack("<Q", fnv1a(fields))
             self._put(number * PAGE_BYTES, page)
         return self._content
 
@@ -62,12 +62,12 @@ class _Writer:
     def _leaves(self, items: Sequence[Item], flags: int) -> list[tuple[bytes, int]]:
         pages: list[tuple[bytes, int]] = []
         held: list[Item] = []
-        size = _PAGE.size
+        size = PAGE.size
         for item in items:
-            item_size = _LEAF_ELEMENT.size + len(item[0]) + len(item[1])
+            item_size = LEAF_ELEMENT.size + len(item[0]) + len(item[1])
             if held and size + item_size > PAGE_BYTES:
                 pages.append((held[0][0], self._leaf(held, flags)))
-                held, size = [], _PAGE.size
+                held, size = [], PAGE.size
             held.append(item)
             size += item_size
         if held or not pages:
@@ -78,19 +78,19 @@ class _Writer:
         elements = bytearray()
         data = bytearray()
         for index, (key, value) in enumerate(items):
-            position = (len(items) - index) * _LEAF_ELEMENT.size + len(data)
-            elements += _LEAF_ELEMENT.pack(flags, position, len(key), len(value))
+            position = (len(items) - index) * LEAF_ELEMENT.size + len(data)
+            elements += LEAF_ELEMENT.pack(flags, position, len(key), len(value))
             data += key
             data += value
-        return self._page(_LEAF, len(items), elements + data)
+        return self._page(LEAF, len(items), elements + data)
 
     def _branches(self, children: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
         pages: list[tuple[bytes, int]] = []
         start = 0
         while start < len(children):
-            size, end = _PAGE.size, start
+            size, end = PAGE.size, start
             while end < len(children):
-                size += _BRANCH_ELEMENT.size + len(children[end][0])
+                size += BRANCH_ELEMENT.size + len(children[end][0])
                 # A page has two at least, or the tree would never come to an end.
                 if size > PAGE_BYTES and end >= start + 2:
                     break
@@ -103,21 +103,21 @@ class _Writer:
         elements = bytearray()
         data = bytearray()
         for index, (key, page) in enumerate(children):
-            position = (len(children) - index) * _BRANCH_ELEMENT.size + len(data)
-            elements += _BRANCH_ELEMENT.pack(position, len(key), page)
+            position = (len(children) - index) * BRANCH_ELEMENT.size + len(data)
+            elements += BRANCH_ELEMENT.pack(position, len(key), page)
             data += key
-        return self._page(_BRANCH, len(children), elements + data)
+        return self._page(BRANCH, len(children), elements + data)
 
     def _page(self, kind: int, count: int, body: bytes | bytearray) -> int:
         number = len(self._content) // PAGE_BYTES
-        pages = -(-(_PAGE.size + len(body)) // PAGE_BYTES)
-        self._content += _PAGE.pack(number, kind, count, pages - 1)
+        pages = -(-(PAGE.size + len(body)) // PAGE_BYTES)
+        self._content += PAGE.pack(number, kind, count, pages - 1)
         self._content += body
         self._content += bytes((number + pages) * PAGE_BYTES - len(self._content))
         return number
 
 
-def _fnv1a(data: bytes) -> int:
+def fnv1a(data: bytes) -> int:
     """FNV-1a in 64 bits."""
     found = 0xCBF29CE484222325
     for byte in data:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from store import protocol
 from store.alarm import NOSPACE
 from store.errors import Compacted, FutureRevision
-from store.etcd_api import messages
+from store.etcd_api import messages, snapshot
 from store.etcd_api.answers import RAFT_TERM, Identity
 from store.etcd_api.key_hash import hash_of_keys
 from store.etcd_api.listen import EtcdApiConfig
@@ -26,7 +26,7 @@ DEFRAGMENT_TIMEOUT_S: Final = 300.0
 #: etcd's numbers of what is done with an alarm, and of alarms.
 ALARM_GET, ALARM_ACTIVATE = 0, 1
 ALARM_NONE: Final = 0
-_ALARMS: Final = {NOSPACE: 1}
+_ALARMS: Final = {NOSPACE: snapshot.NOSPACE}
 
 
 class Maintenance:
@@ -94,7 +94,7 @@ class Maintenance:
 
     async def Snapshot(self, request: Any) -> AsyncIterator[Any]:
         """A file that etcd's own tools restore, in pieces."""
-        revision, content = await take_snapshot(self._store)
+        revision, content = await take_snapshot(self._store, self._identity.member_id)
         header = self._identity.header(revision)
         for start in range(0, len(content), SNAPSHOT_CHUNK_BYTES):
             piece = content[start : start + SNAPSHOT_CHUNK_BYTES]

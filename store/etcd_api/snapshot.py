@@ -19,6 +19,8 @@ from store.etcd_api.store_client import StoreClient
 from store.key_value import SUB_REVISION_BITS
 
 TRIES_MAX: Final = 5
+#: etcd's number of the alarm.
+NOSPACE: Final = 1
 #: Buckets that etcd expects, beside those that are filled.
 _EMPTY_BUCKETS: Final = (b"alarm", b"auth", b"authRoles", b"authUsers", b"cluster", b"members", b"members_removed")
 
@@ -26,10 +28,11 @@ Version = tuple[int, Row, bytes]
 """Position, kv, value."""
 
 
-async def take_snapshot(store: StoreClient) -> tuple[int, bytearray]:
+async def take_snapshot(store: StoreClient, member_id: int) -> tuple[int, bytearray]:
     """The store's revision and the file that shows it, with the checksum etcd puts behind it. Raises `Refusal`."""
     versions, last = await read_versions(store)
-    content = snapshot_file(versions, last["compacted"], last["leases"])
+    alarms = (await store.ask(protocol.STATUS)).body.get("alarms", ())
+    content = snapshot_file(versions, last["compacted"], last["leases"], member_id if alarms else 0)
     content += hashlib.sha256(content).digest()
     return last["revision"], content
 
@@ -61,8 +64,10 @@ async def _try_to_read_versions(store: StoreClient, revision: int) -> tuple[list
         after = versions[-1][0]
 
 
-def snapshot_file(versions: Sequence[Version], compacted: int, leases: Mapping[int, int]) -> bytearray:
-    """The database file: pure."""
+def snapshot_file(
+    versions: Sequence[Version], compacted: int, leases: Mapping[int, int], without_space: int = 0
+) -> bytearray:
+    """The database file: pure. `without_space` is the member whose NOSPACE alarm is raised, if any."""
     meta: list[Item] = [(b"consistent_index", struct.pack(">Q", 1)), (b"term", struct.pack(">Q", 1))]
     if compacted > 0:
         revision_bytes = struct.pack(">qcq", compacted, b"_", 0)
@@ -70,6 +75,9 @@ def snapshot_file(versions: Sequence[Version], compacted: int, leases: Mapping[i
         meta += [(b"scheduledCompactRev", revision_bytes), (b"term", struct.pack(">Q", 1))]
     buckets: dict[bytes, Sequence[Item]] = dict.fromkeys(_EMPTY_BUCKETS, ())
     buckets[b"meta"] = meta
+    if without_space:
+        alarm = messages.AlarmMember(memberID=without_space, alarm=NOSPACE)
+        buckets[b"alarm"] = [(alarm.SerializeToString(), b"")]
     buckets[b"key"] = [version_item(*version) for version in versions]
     buckets[b"lease"] = sorted(_lease_item(lease_id, ttl_s) for lease_id, ttl_s in leases.items())
     return bolt_file(buckets)

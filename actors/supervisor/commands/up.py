@@ -7,6 +7,8 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +43,13 @@ COMMAND_AGE_MAX_S: Final = 2.0
     help="sim plays containers; process runs their commands as processes of this machine, without isolation.",
 )
 @click.option("--detach", "-d", is_flag=True, help="Return as soon as the cluster is ready; it goes on running.")
+@click.option(
+    "--restore",
+    "snapshot",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="SNAPSHOT",
+    help="Begin with what `etcdctl snapshot save` saved; the cluster must have no data yet, or see --fresh.",
+)
 @click.option("--fresh", is_flag=True, help="Delete the data of an earlier cluster of this name first.")
 @click.option(
     "--fault",
@@ -112,6 +121,7 @@ def up(
     runtime: Any,
     detach: bool,
     fresh: bool,
+    snapshot: Path | None,
     faults: tuple[str, ...],
     seed: int | None,
     etcd_listen: str,
@@ -151,7 +161,10 @@ def up(
         )
         if fresh and store == "etcd":
             raise InvalidConfig("--fresh: what is in an etcd is not deleted from here")
-        code = _up_detached(directory, config, fresh, started_s) if detach else _up(directory, config, fresh, started_s)
+        if snapshot is not None and store != "sqlite":
+            raise InvalidConfig(f"--restore: it is for --store sqlite, not for {store}")
+        start = _Start(directory, config, fresh, snapshot, started_s)
+        code = _up_detached(start) if detach else _up(start)
     except (ClusterIsRunning, InsecureDirectory, InvalidConfig, StillAlive, OSError) as error:
         raise click.ClickException(str(error)) from error
     # The supervisor's process ends here: without going through the destructors of all it has loaded.
@@ -210,18 +223,42 @@ class _DetachingProgress(Progress):
         os.close(self._report_fd)
 
 
-def _up(
-    directory: ClusterDirectory, config: ClusterConfig, fresh: bool, started_s: float, report_fd: int | None = None
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is to be started."""
+
+    directory: ClusterDirectory
+    config: ClusterConfig
+    fresh: bool
+    snapshot: Path | None
+    started_s: float
+
+
+def _restore(snapshot: Path, directory: ClusterDirectory) -> None:
+    """Make the store's file of a snapshot. Raises `InvalidConfig`."""
+    if find_spec("google.protobuf") is None:
+        raise InvalidConfig("--restore: protobuf is not installed; see the extra: podchain[etcd]")
+    from store.etcd_api.restore import SnapshotRefused, restore
+
+    try:
+        restore(snapshot, directory.store_file)
+    except SnapshotRefused as error:
+        raise InvalidConfig(f"--restore: {error}") from error
+
+
+def _up(start: _Start, report_fd: int | None = None) -> int:
     """Be the supervisor until the cluster's end."""
     from actors.supervisor.actor_table import actor_table
     from actors.supervisor.supervisor import Supervisor
 
+    directory, config = start.directory, start.config
     with ClusterLock(directory) as lock:
         clean_leftovers(directory)
-        if fresh:
+        if start.fresh:
             shutil.rmtree(directory.data, ignore_errors=True)
         directory.create()
+        if start.snapshot is not None:
+            _restore(start.snapshot, directory)
         config.save(directory)
         write_chaos(directory, Chaos(faults_from_rates(config.faults), config.seed))
         specs = actor_table(config, directory)
@@ -232,11 +269,13 @@ def _up(
         else:
             progress = _DetachingProgress(directory.name, names, log_file(directory, "supervisor"), report_fd)
             private_fds = (report_fd,)
-        supervisor = Supervisor(directory, specs, lock, progress, command_started_s=started_s, private_fds=private_fds)
+        supervisor = Supervisor(
+            directory, specs, lock, progress, command_started_s=start.started_s, private_fds=private_fds
+        )
         return supervisor.run()
 
 
-def _up_detached(directory: ClusterDirectory, config: ClusterConfig, fresh: bool, started_s: float) -> int:
+def _up_detached(start: _Start) -> int:
     """Have a child be the supervisor, in a session of its own, and wait until its cluster is ready."""
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -244,7 +283,7 @@ def _up_detached(directory: ClusterDirectory, config: ClusterConfig, fresh: bool
     if child == 0:
         os.close(reading)
         os.setsid()
-        return _up(directory, config, fresh, started_s, writing)
+        return _up(start, writing)
     os.close(writing)
     try:
         if os.read(reading, 1) == b"\0":
