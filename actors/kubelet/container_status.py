@@ -69,6 +69,8 @@ def is_started(container: ContainerSpec, memory: PodMemory, latest: ContainerSta
 
 
 def _is_ready(container: ContainerSpec, memory: PodMemory, latest: ContainerState, started: bool) -> bool:
+    if container.role == "ephemeral":
+        return False  # never counted
     if container.role == "init":
         return latest.state == EXITED and latest.exit_code == 0
     if not started:

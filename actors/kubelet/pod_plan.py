@@ -60,6 +60,7 @@ def plan_pod(
         _plan_sandbox(pod, spec, memory, sandbox, node, dependencies, now_s, plan)
         return plan
     start = ContainerStart(pod, spec, memory, sandbox, images, node, dependencies, now_s, plan)
+    _plan_ephemerals(start)
     if _initialized(start):
         _plan_regulars(start)
     return plan
@@ -171,6 +172,14 @@ def _plan_regulars(start: ContainerStart) -> None:
         starting = bool(container.post_start and calls and calls[-1].params["container"] == container.name)
         if starting or (hook is not None and hook[1] == "running"):
             return
+
+
+def _plan_ephemerals(start: ContainerStart) -> None:
+    """Start each once, whatever the other containers do (``kubectl debug``)."""
+    for container in start.spec.ephemerals:
+        state = in_sandbox(start.sandbox, container)
+        if state is None or state.state not in (RUNNING, EXITED):
+            start.start(container)
 
 
 def _keep_running(start: ContainerStart, container: ContainerSpec) -> bool:

@@ -9,7 +9,9 @@ from typing import Any, Final, Literal
 from actors.apimachinery.operation import Object
 from actors.kubelet.probe import FIELD, KINDS, Kind
 
-Role = Literal["init", "sidecar", "regular"]
+Role = Literal["init", "sidecar", "regular", "ephemeral"]
+#: Where containers of a role stand in the pod's spec.
+_LISTS: Final = {"regular": "containers", "ephemeral": "ephemeralContainers"}
 CONFIG_MAPS: Final = "v1/configmaps"
 SECRETS: Final = "v1/secrets"
 DEFAULT_GRACE_S: Final = 30
@@ -44,6 +46,8 @@ class ContainerSpec:
 
     def restarts_after(self, exit_code: int) -> bool:
         """Whether it is to run again after it exited so."""
+        if self.role == "ephemeral":
+            return False
         if self.role == "sidecar":
             return True
         for rule in self.spec.get("restartPolicyRules") or ():
@@ -59,7 +63,7 @@ class ContainerSpec:
 class PodSpec:
     """What of a pod's spec the kubelet acts on, read once per generation."""
 
-    __slots__ = ("dependencies", "generation", "grace_s", "host_network", "inits", "policy", "regulars")
+    __slots__ = ("dependencies", "ephemerals", "generation", "grace_s", "host_network", "inits", "policy", "regulars")
 
     def __init__(self, pod: Object) -> None:
         spec = pod["spec"]
@@ -70,6 +74,7 @@ class PodSpec:
         self.host_network = bool(spec.get("hostNetwork"))
         self.inits = tuple(self._init(c) for c in spec.get("initContainers") or ())
         self.regulars = tuple(_container(c, "regular", self.policy) for c in spec["containers"])
+        self.ephemerals = tuple(_container(c, "ephemeral", "Never") for c in spec.get("ephemeralContainers") or ())
         self.dependencies = tuple(dict.fromkeys(_dependencies(spec)))
 
     def _init(self, container: dict[str, Any]) -> ContainerSpec:
@@ -79,7 +84,7 @@ class PodSpec:
     @property
     def containers(self) -> tuple[ContainerSpec, ...]:
         """All, in the order in which they start."""
-        return self.inits + self.regulars
+        return self.inits + self.regulars + self.ephemerals
 
     @property
     def sidecars(self) -> tuple[ContainerSpec, ...]:
@@ -89,7 +94,7 @@ class PodSpec:
 
 def _container(container: dict[str, Any], role: Role, pod_policy: str) -> ContainerSpec:
     lifecycle = container.get("lifecycle") or {}
-    list_name = "containers" if role == "regular" else "initContainers"
+    list_name = _LISTS.get(role, "initContainers")
     image = container.get("image") or ""
     return ContainerSpec(
         name=container["name"],
@@ -111,7 +116,9 @@ def _default_pull_policy(image: str) -> str:
 
 
 def _dependencies(spec: Object) -> Iterator[Dependency]:
-    for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
+    for container in (
+        c for name in ("initContainers", "containers", "ephemeralContainers") for c in spec.get(name) or ()
+    ):
         for variable in container.get("env") or ():
             source = variable.get("valueFrom")
             if source:

@@ -68,6 +68,9 @@ def pod_status(view: PodView) -> Object:
     if inits:
         status["initContainerStatuses"] = inits
     status["containerStatuses"] = regulars
+    if spec.ephemerals:
+        known = old.get("ephemeralContainerStatuses")
+        status["ephemeralContainerStatuses"] = _statuses(view, spec.ephemerals, known, "ContainerCreating")
     status["qosClass"] = old.get("qosClass") or qos_class(pod["spec"])
     return status
 

@@ -248,3 +248,24 @@ def test_what_is_refused_is_refused_with_a_status(kubectl, path, code):
     status, content = kubectl.http("GET", f"/api/v1/namespaces/default/pods/{path}", None, kubectl.token, headers)
     assert status == code
     assert json.loads(content)["kind"] == "Status"
+
+
+def test_debug_adds_a_container_that_runs_once_and_counts_for_nothing(kubectl):
+    kubectl(
+        "debug", "echo", "--image=x", "--container=look", "--profile=general", "--", "sh", "-c", "echo seen; exit 3"
+    )
+    path = "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}"
+    kubectl("wait", f"--for={path}=3", "pod/echo", "--timeout=20s")
+    assert kubectl("logs", "echo", "-c", "look") == "seen\n"
+    assert kubectl("get", "pod", "echo", "--no-headers").split()[1:3] == ["1/1", "Running"]
+    assert "look" in kubectl("describe", "pod", "echo")
+
+
+def test_resize_shows_the_resources_in_force(kubectl):
+    patch = {"spec": {"containers": [{"name": "echo", "resources": {"requests": {"cpu": "20m"}}}]}}
+    kubectl("patch", "pod", "echo", "--subresource=resize", "-p", json.dumps(patch))
+    path = "jsonpath={.status.containerStatuses[0].resources.requests.cpu}"
+    kubectl("wait", f"--for={path}=20m", "pod/echo", "--timeout=20s")
+    assert kubectl("get", "pod", "echo", "-o", "jsonpath={.status.containerStatuses[0].restartCount}") == "0"
+    refused = kubectl.run("patch", "pod", "echo", "-p", json.dumps(patch).replace("20m", "30m"))
+    assert "pod updates may not change fields" in refused.stderr
