@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
@@ -23,7 +23,7 @@ from broker.chaos import NO_CHAOS, Chaos
 from broker.context import Context
 from broker.fabric import FabricContext, Route
 from broker.faults import FaultPolicy
-from broker.virtual_time import VirtualTimeLoop
+from broker.virtual_time import VirtualTimeLoop, owned_task, running
 
 T = TypeVar("T")
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 EPOCH_S: Final = 1_767_225_600.0
 LATENCY_MIN_S: Final = 0.000_05
 LATENCY_MAX_S: Final = 0.000_5
+#: Messages of one link follow one another at least so closely.
+LINK_GAP_S: Final = 1e-7
 #: The simulated supervisor restarts a crashed actor after this long, doubling up to the maximum.
 RESTART_AFTER_S: Final = 0.1
 RESTART_AFTER_MAX_S: Final = 5.0
@@ -46,8 +48,6 @@ ActorMain = Callable[[Context], Awaitable[None]]
 #: Is given each message that reaches an actor, and calls `deliver`, `answer` or nothing of the receiver.
 Interceptor = Callable[["SimulatedContext", Sequence[bytes], Route], None]
 
-_running: ContextVar[SimulatedContext | None] = ContextVar("running", default=None)
-
 
 class SimulatedContext(FabricContext):
     """A context in the simulated world."""
@@ -57,18 +57,19 @@ class SimulatedContext(FabricContext):
         random = Random(f"{simulation.seed}/{name}/{incarnation_number}")  # noqa: S311 - replay from a seed is the point
         super().__init__(name, random, simulation.loop, self._crashed, simulation.faults)
         self.variables = copy_context()
-        self.variables.run(_running.set, self)
+        self.variables.run(running.set, self)
         self.owned: dict[asyncio.Task[Any], None] = {}
         self.serving = False
+        self.held_until_s = 0.0
         if simulation.chaos is not NO_CHAOS:
             self.set_chaos(simulation.chaos)
 
     def wall_s(self) -> float:
-        skew_s = self._skew_s + self._simulation.clock_skew_s.get(self.name, 0.0)
-        return EPOCH_S + self._loop.time() + skew_s
+        simulation = self._simulation
+        return EPOCH_S + simulation.loop.now_s + self._skew_s + simulation.clock_skew_s.get(self.name, 0.0)
 
     def monotonic_s(self) -> float:
-        return self._loop.time()
+        return self._simulation.loop.now_s
 
     def _receive(self, frames: Sequence[bytes], route: Route) -> None:
         interceptor = self._simulation.interceptor
@@ -159,8 +160,6 @@ class Simulation:
     subscribers: dict[str, dict[str, SimulatedContext]] = field(default_factory=dict)
     interceptor: Interceptor | None = None
     """Decides what becomes of messages, in place of plain delivery."""
-    held_until_s: dict[str, float] = field(default_factory=dict)
-    """Actors that are paused: until then nothing reaches them, and nothing they send leaves."""
     messages: int = 0
     _actors: dict[str, _Actor] = field(default_factory=dict)
     _link_free_at_s: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -170,8 +169,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)  # noqa: S311 - replay from a seed is the point
-        self.loop.timer_guard = _guard_of_running_actor
-        self.loop.set_task_factory(_own_task)  # type: ignore[arg-type]
+        self.loop.set_task_factory(owned_task)
 
     def __enter__(self) -> Simulation:
         return self
@@ -199,7 +197,7 @@ class Simulation:
 
     def actor_failed(self, context: SimulatedContext, error: BaseException) -> None:
         """An actor's own exception: note it, end this incarnation, start the next after a while."""
-        self.crashes.append(Crash(self.loop.time(), context.name, error))
+        self.crashes.append(Crash(self.loop.now_s, context.name, error))
         actor = self._actors.get(context.name)
         context.close()
         if actor is not None and actor.context is context:
@@ -210,7 +208,7 @@ class Simulation:
     def crash(self, name: str, *, restart_after_s: float | None = RESTART_AFTER_S) -> None:
         """Kill an actor now (kill -9); start it anew after a while, or never for None."""
         if name == BROKER:
-            self._broker_down_until_s = self.loop.time() + (restart_after_s or float("inf"))
+            self._broker_down_until_s = self.loop.now_s + (restart_after_s or float("inf"))
             return
         actor = self._actors[name]
         if actor.context is not None:
@@ -228,13 +226,21 @@ class Simulation:
         """The names of all actors, in the order in which they were added."""
         return list(self._actors)
 
+    def pause(self, name: str, for_s: float) -> None:
+        """Stop an actor for a while, as SIGSTOP does: code and timers stand still, and what reaches it waits."""
+        actor = self._actors.get(name)
+        if actor is not None and actor.context is not None:
+            actor.context.held_until_s = max(actor.context.held_until_s, self.loop.now_s + for_s)
+
+    def go_on(self) -> None:
+        """Nobody is paused from now on."""
+        for actor in self._actors.values():
+            if actor.context is not None:
+                actor.context.held_until_s = 0.0
+
     def _outside(self, delay_s: float, call: Callable[[], None]) -> None:
         """Run later in the name of nobody: an actor's death must not stop it."""
-        token = _running.set(None)
-        try:
-            self.loop.call_later(delay_s, call)
-        finally:
-            _running.reset(token)
+        self.loop.call_outside(self.loop.now_s + delay_s, call)
 
     def set_faults(self, faults: FaultPolicy | None) -> None:
         """Change what happens to messages, for actors that run and those that will."""
@@ -280,39 +286,56 @@ class Simulation:
     ) -> None:
         """Carry a request to whoever has the name then, or an answer to the very incarnation that asked."""
         self._observe(sender, receiver, frames)
-
-        def arrive() -> None:
-            target = incarnation
-            if target is None:
-                actor = self._actors.get(receiver)
-                target = actor.context if actor is not None else None
-                if target is None or not target.serving:
-                    return
-            target.variables.run(target._receive, frames, route)
-
-        self._deliver(sender, receiver, receiver, arrive)
+        self._deliver(sender, receiver, receiver, incarnation, frames, route)
 
     def transmit_publication(self, sender: str, topic: str, frames: list[bytes]) -> None:
         """Carry a publication to everybody who subscribes now, while the broker is up."""
-        if self.loop.time() < self._broker_down_until_s:
+        if self.loop.now_s < self._broker_down_until_s:
             return
         for name, context in list(self.subscribers.get(topic, {}).items()):
             self._observe(sender, name, frames)
-            self._deliver(sender, name, f"{name}/sub", _arrival(context, frames))
+            self._deliver(sender, name, f"{name}/sub", context, frames, None)
 
-    def _deliver(self, sender: str, receiver: str, port: str, arrive: Callable[[], None]) -> None:
-        """Call back after a latency; links keep their order, as a connection does."""
+    def _deliver(
+        self,
+        sender: str,
+        receiver: str,
+        port: str,
+        incarnation: SimulatedContext | None,
+        frames: list[bytes],
+        route: SimulatedContext | None,
+    ) -> None:
+        """Bring a message after a latency; links keep their order, as a connection does."""
         link = (sender, port)
-        at_s = self.loop.time() + self._random.uniform(LATENCY_MIN_S, LATENCY_MAX_S)
-        if self.held_until_s:
-            at_s = max(at_s, self.held_until_s.get(sender, 0.0), self.held_until_s.get(receiver, 0.0))
-        at_s = max(at_s, self._link_free_at_s.get(link, 0.0) + 1e-7)
+        at_s = self.loop.now_s + LATENCY_MIN_S + (LATENCY_MAX_S - LATENCY_MIN_S) * self._random.random()
+        free_at_s = self._link_free_at_s.get(link, 0.0) + LINK_GAP_S
+        if at_s < free_at_s:
+            at_s = free_at_s
         self._link_free_at_s[link] = at_s
-        self._outside(at_s - self.loop.time(), arrive)
+        self.loop.call_outside(at_s, self._arrive, receiver, incarnation, frames, route)
+
+    def _arrive(
+        self,
+        receiver: str,
+        incarnation: SimulatedContext | None,
+        frames: list[bytes],
+        route: SimulatedContext | None,
+    ) -> None:
+        """A message is there: for the given incarnation, or for whoever has the name now."""
+        target = incarnation
+        if target is None:
+            actor = self._actors.get(receiver)
+            target = actor.context if actor is not None else None
+            if target is None or not target.serving:
+                return
+        if target.held_until_s > self.loop.now_s and not target.closed:
+            self.loop.call_outside(target.held_until_s, self._arrive, receiver, target, frames, route)
+        else:
+            target.variables.run(target._receive, frames, route)
 
     def _observe(self, sender: str, receiver: str, frames: list[bytes]) -> None:
         self.messages += 1
-        head = f"{self.loop.time():.9f} {sender} {receiver} {len(frames)}\n".encode()
+        head = f"{self.loop.now_s:.9f} {sender} {receiver} {len(frames)}\n".encode()
         self._trace.update(b"".join((head, *frames)))
 
     @property
@@ -325,7 +348,7 @@ class Simulation:
     @property
     def now_s(self) -> float:
         """Virtual seconds since the start."""
-        return self.loop.time()
+        return self.loop.now_s
 
     def run_for(self, duration_s: float) -> None:
         """Let that much virtual time pass."""
@@ -343,7 +366,7 @@ class Simulation:
 
     def run(self, work: Coroutine[Any, Any, T], limit_s: float = 600.0) -> T:
         """Run a test's coroutine to its end in virtual time. Raises `TimeoutError` after `limit_s`."""
-        task = self.loop.create_task(work)
+        task: asyncio.Task[T] = self.loop.create_task(work)
         if not self.run_until(task.done, limit_s):
             task.cancel()
             raise TimeoutError(f"not done after {limit_s:g} virtual seconds")
@@ -362,24 +385,3 @@ class Simulation:
                     break
                 self.run_for(0.0)
             self.loop.close()
-
-
-def _arrival(context: SimulatedContext, frames: list[bytes]) -> Callable[[], None]:
-    return lambda: context.variables.run(context._receive, frames, None)
-
-
-def _guard_of_running_actor() -> Callable[[], bool] | None:
-    running = _running.get()
-    if running is None:
-        return None
-    return lambda: not running.closed
-
-
-def _own_task(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:
-    """Task factory: a task belongs to the actor whose code made it, and ends with it."""
-    task: asyncio.Task[T] = asyncio.Task(work, loop=loop, **options)
-    running = _running.get()
-    if running is not None:
-        running.owned[task] = None
-        task.add_done_callback(lambda done: running.owned.pop(done, None))
-    return task

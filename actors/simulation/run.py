@@ -177,7 +177,7 @@ class Run:
             if d["actor"] == BROKER or d["actor"] in sim.actors:
                 sim.crash(d["actor"], restart_after_s=d.get("restart_after_s", 0.1))
         elif step.kind == "pause":
-            sim.held_until_s[d["actor"]] = sim.now_s + d["for_s"]
+            sim.pause(d["actor"], d["for_s"])
         elif step.kind in ("partition", "slow"):
             self.interception.set_link(step)
         elif step.kind == "slow-sync":
@@ -212,7 +212,7 @@ class Run:
         self.interception.heal()
         self._free_disk()
         self.cluster.log.crash_next = None
-        self.cluster.sim.held_until_s.clear()
+        self.cluster.sim.go_on()
         self.cluster.sim.clock_skew_s.clear()
 
     # Verdict
