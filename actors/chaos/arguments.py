@@ -76,6 +76,8 @@ def check_actor(state: ClusterState, pattern: str) -> str:
 
 def resource_key(kind: str) -> str:
     """``pods``, ``deploy`` as ``v1/pods``, ``apps/v1/deployments``. Raises `click.BadParameter`."""
+    if kind.count("/") in (1, 2):
+        return kind  # group/version/plural, for custom resources
     try:
         return resolve(kind).key
     except UnknownResource:

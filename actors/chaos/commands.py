@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,14 +11,20 @@ import click
 
 from actors.chaos.arguments import Chance, Duration, check_actor, resource_key, running_cluster
 from actors.chaos.policy import heal, put_in_force
+from actors.chaos.soak_command import soak
+from actors.chaos.space_alarm import alarms, lift_alarm
 from actors.chaos.status_command import status
 from actors.chaos.victims import crash, pause, restart
 from actors.chaos.vocabulary import API_FAULTS, KINDS, WATCH_SUBJECT, seconds, story
 from actors.supervisor.cluster_directory import DEFAULT_NAME
+from actors.supervisor.session import connect
 from actors.supervisor.signals import wake_stopped
 from broker.chaos import Fault
+from broker.context import RequestError
 from broker.zeromq import CHAOS_LOOK_S
 
+#: A disk that was full can be written to again after this long.
+ALARM_LIFTED_WITHIN_S: Final = 10.0
 #: After so long every actor has looked at what is in force now.
 IN_FORCE_AFTER_S: Final = 1.5 * CHAOS_LOOK_S
 
@@ -154,13 +161,19 @@ def _check_own_disk(ctx: click.Context) -> None:
         raise click.ClickException("this cluster's data is in an etcd, whose disk is not ours to break")
 
 
-@chaos.command("disk-full", help="Let the store's disk be full.")
+@chaos.command(
+    "disk-full",
+    help="Let the store's disk be full: it refuses writes (etcd's NOSPACE alarm), also after --for is over, until "
+    "podchain chaos heal lifts the alarm.",
+)
 @FOR
 @click.pass_context
 def disk_full(ctx: click.Context, for_s: float | None) -> None:
     """The command."""
     _check_own_disk(ctx)
     _in_force(ctx, "disk-full", {}, for_s, None)
+    if for_s is not None:
+        click.echo("Then the store still refuses writes (NOSPACE), until: podchain chaos heal")
 
 
 @chaos.command("slow-sync", help="Let each sync of the store's disk take so much longer, as in: slow-sync 200ms")
@@ -269,9 +282,25 @@ def heal_command(ctx: click.Context, kinds: tuple[str, ...]) -> None:
         click.echo(f"ended: {story(fault)}")
     for name in woken:
         click.echo(f"woken: {name}")
+    if not kinds or "disk-full" in kinds:
+        click.echo(asyncio.run(_lift_alarm(directory.name)), nl=False)
     if not ended and not woken:
         click.echo("No fault was in force")
 
 
-for _command in (pause, crash, restart, status):
+async def _lift_alarm(name: str) -> str:
+    """Have the store take writes again, if a full disk has made it refuse them; what to say about it."""
+    async with connect(name) as ctx:
+        try:
+            raised = await alarms(ctx)
+        except RequestError:
+            return "The store does not answer; podchain ps and podchain actor-logs store tell more\n"
+        if not raised:
+            return ""
+        if await lift_alarm(ctx, ALARM_LIFTED_WITHIN_S):
+            return "lifted: the store's NOSPACE alarm; it takes writes again\n"
+        return "The store's NOSPACE alarm can't be lifted: its disk is really full. Make room, and heal again\n"
+
+
+for _command in (pause, crash, restart, status, soak):
     chaos.add_command(_command)

@@ -12,11 +12,12 @@ import orjson
 
 from actors.chaos.arguments import running_cluster
 from actors.chaos.policy import read_chaos
+from actors.chaos.space_alarm import alarms
 from actors.chaos.vocabulary import seconds, story
 from actors.supervisor.session import connect
 from actors.supervisor.state_file import ClusterState
 from broker.chaos import Chaos, Fault
-from broker.context import RequestError
+from broker.context import Context
 
 TRACER_TIMEOUT_S = 3.0
 
@@ -28,24 +29,33 @@ def status(ctx: click.Context, output: str | None) -> None:
     """The command."""
     directory, state = running_cluster(ctx)
     chaos = read_chaos(directory)
-    injected = asyncio.run(_injected(directory.name))
+    injected, raised = asyncio.run(_asked(directory.name))
     if output == "json":
-        document = {**chaos.to_plain(), "injected": injected, "actors": _actors(state)}
+        document = {**chaos.to_plain(), "injected": injected, "alarms": raised, "actors": _actors(state)}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
     for line in render(chaos, injected, state, time.time()):
         click.echo(line)
+    if "NOSPACE" in raised:
+        click.echo("The store refuses writes (NOSPACE); podchain chaos heal lifts the alarm once there is room")
+    elif raised:
+        click.echo(f"The store: {', '.join(raised)}")
 
 
-async def _injected(name: str) -> dict[str, Any] | None:
-    """What the tracer knows; None when it doesn't answer."""
-    try:
-        async with connect(name) as ctx:
-            reply = await ctx.request("tracer", "faults", timeout_s=TRACER_TIMEOUT_S)
-            answer: dict[str, Any] = reply.body
-            return answer
-    except RequestError:
-        return None
+async def _asked(name: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the tracer knows, None when it doesn't answer; and the store's alarms."""
+    async with connect(name) as ctx:
+        injected, raised = await asyncio.gather(_injected(ctx), alarms(ctx), return_exceptions=True)
+    return (
+        None if isinstance(injected, BaseException) else injected,
+        ["does not answer"] if isinstance(raised, BaseException) else raised,
+    )
+
+
+async def _injected(ctx: Context) -> dict[str, Any]:
+    reply = await ctx.request("tracer", "faults", timeout_s=TRACER_TIMEOUT_S)
+    answer: dict[str, Any] = reply.body
+    return answer
 
 
 def _actors(state: ClusterState) -> dict[str, Any]:

@@ -124,7 +124,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "expired": Kind(("rate",), ("resource", "before"), _expired),
     "lagging-replica": Kind(("delay_s",), ("resource",), _lagging),
     "watch-reset": Kind(
-        ("rate",), ("resource",), lambda d: f"{_watches(d)} are cut off after {percent(d['rate'])} of their events"
+        ("rate",), ("resource",), lambda d: f"{_watches(d)} are cut off at {percent(d['rate'])} of their events"
     ),
     "missing-bookmarks": Kind((), ("resource",), lambda d: f"{_watches(d)} carry no bookmarks and progress marks"),
 }

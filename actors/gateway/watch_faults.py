@@ -6,7 +6,7 @@ The faults in force are plain data (`broker.chaos`); those of messages about ``w
   lists again and never sees the states in between
 - ``delay``: an event, and so everything behind it, is late
 - ``duplicate``: an event is told twice
-- ``watch-reset``: the connection is cut after an event
+- ``watch-reset``: the connection is cut instead of telling an event
 - ``missing-bookmarks``: bookmarks are not told, save the one that ends the initial events
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -48,6 +48,14 @@ def render(steps: Sequence[dict[str, Any]], missing: Sequence[int], *, everythin
     return lines
 
 
+def render_faults(faults: Mapping[str, Any]) -> list[str]:
+    """What was broken on purpose meanwhile (``podchain chaos``), and what of it befell these very messages."""
+    met = [row[:4] for row in faults["met"]]
+    lines = [f"{kind} befell {sender}'s {subject} at {actor}" for kind, sender, actor, subject in met]
+    meanwhile = ", ".join(f"{kind} {count}" for kind, count in sorted(faults["meanwhile"].items()))
+    return [*lines, *([f"Faults injected meanwhile: {meanwhile}"] if meanwhile else [])]
+
+
 def _line(step: dict[str, Any], widths: Sequence[int]) -> str:
     revision = f"revision {step['revision']}" if step["revision"] else ""
     return (
@@ -91,10 +99,11 @@ async def _trace(kubectl: Kubectl, target: str, output: str, everything: bool) -
         ) from None
     answer = reply.body
     if output == "json":
-        document = {"object": target, "namespace": namespace, "steps": answer["steps"]}
+        document = {"object": target, "namespace": namespace, "steps": answer["steps"], "faults": answer["faults"]}
         kubectl.print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
-    for line in render(answer["steps"], answer["missing"], everything=everything):
+    told = render(answer["steps"], answer["missing"], everything=everything)
+    for line in [*told, *render_faults(answer["faults"])]:
         kubectl.print(line)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 RESTART_DELAY_S: Final = 0.1
 RESTART_DELAY_MAX_S: Final = 10.0
 #: A process that ran this long was healthy: its next end counts as the first again.
-HEALTHY_AFTER_S: Final = 30.0
+HEALTHY_AFTER_S: Final = 10.0
 
 
 @dataclass(slots=True)
