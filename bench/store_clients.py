@@ -1,0 +1,114 @@
+"""Clients of our store that cost next to nothing, so that a benchmark measures the store and not them.
+
+They speak the fabric's and the store's protocol with frames made beforehand. Each client has one request under way: a
+message of its own with an id of its own, answered by a message of its own. The clients share a few connections, and
+what one connection has to say at once travels as a bundle, as with every actor (`broker.bundle`).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgpack
+import zmq
+from load import ANSWER_TIMEOUT_S, Load, Measured
+
+from broker.bundle import MARK, Bundle
+from broker.message import KIND_REPLY, KIND_REQUEST, NO_CAUSE, VERSION, pack, unpack
+
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_ARRAY_6, _STRING_UP_TO_31 = 0x96, 0xA0
+
+
+class _Connection:
+    """One DEALER socket and the clients that share it."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, method: str) -> None:
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.connect(endpoint)
+        self._tag = os.urandom(4).hex().encode()
+        self._count = 0
+        self._asked_at: dict[str, float] = {}
+        self._bundle: Bundle | None = None
+        whole = pack((VERSION, KIND_REQUEST, "", method, "bench", NO_CAUSE))
+        self._before_id, self._after_id = whole[1:3], whole[4:]
+
+    def ask(self, frames: Sequence[bytes], now: float) -> None:
+        """Put a request into the bundle that `send` sends."""
+        self._count += 1
+        request_id = b"bench.%b.%010d" % (self._tag, self._count)
+        self._asked_at[request_id.decode()] = now
+        head = bytes((_ARRAY_6,)) + self._before_id + bytes((_STRING_UP_TO_31 + len(request_id),))
+        if self._bundle is None:
+            self._bundle = Bundle()
+        if self._bundle.add([head + request_id + self._after_id, *frames], sum(map(len, frames))):
+            self.send()
+
+    def send(self) -> None:
+        """Send what was asked."""
+        if self._bundle is not None:
+            self.socket.send_multipart(self._bundle.frames())
+            self._bundle = None
+
+    def receive(self) -> list[float] | None:
+        """Read what is there; answers when each request that is answered now was asked, None for nothing there."""
+        try:
+            frames = self.socket.recv_multipart(_NOBLOCK)
+        except zmq.Again:
+            return None
+        headers: list[Any] = msgpack.unpackb(frames[1]) if frames[0] == MARK else [msgpack.unpackb(frames[0])]
+        asked_at = self._asked_at
+        for header in headers:
+            if header[1] != KIND_REPLY:
+                raise RuntimeError(f"the store refused: {unpack(frames[-1]) if len(headers) == 1 else header}")
+        return [asked_at.pop(header[2]) for header in headers]
+
+
+def run(endpoint: str, method: str, bodies: Sequence[Sequence[bytes]], load: Load) -> Measured:
+    """Put a load on the store. `bodies` are the frames of requests without their headers, taken in turn.
+
+    Raises `TimeoutError`, and `RuntimeError` when a request was refused.
+    """
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.max_sockets = 4096
+    peers = [_Connection(context, endpoint, method) for _ in range(load.connections)]
+    poll = select.epoll()
+    by_descriptor = {peer.socket.fileno(): peer for peer in peers}
+    for descriptor in by_descriptor:
+        poll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+    latencies: list[float] = []
+    asked = 0
+    clock = time.perf_counter
+    began = clock()
+    until = began + load.seconds
+    for place, peer in enumerate(peers):
+        for _ in range(place, load.clients, load.connections):
+            peer.ask(bodies[asked % len(bodies)], clock())
+            asked += 1
+        peer.send()
+    ready = list(by_descriptor)
+    while len(latencies) < asked:
+        for descriptor in ready:
+            peer = by_descriptor[descriptor]
+            while (ended := peer.receive()) is not None:
+                now = clock()
+                for asked_at in ended:
+                    latencies.append(now - asked_at)
+                    if now < until and asked < load.calls_max:
+                        peer.ask(bodies[asked % len(bodies)], now)
+                        asked += 1
+                peer.send()
+        if len(latencies) < asked:
+            ready = [descriptor for descriptor, _ in poll.poll(ANSWER_TIMEOUT_S)]
+            if not ready:
+                raise TimeoutError("the store does not answer")
+    took_s = clock() - began
+    for peer in peers:
+        peer.socket.close()
+    context.term()
+    return Measured(asked, took_s, latencies)
