@@ -8,7 +8,8 @@ cost more than all the rest of the fabric. A bundle has four frames, whatever is
     index       [further frames in each message], [bytes in each of these frames]
     payload     all these frames, one after the other
 
-Large messages are not put into bundles: joining and cutting would copy their blobs.
+One message of many frames travels in the same form. Messages with large frames don't: joining and cutting would copy
+their blobs.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from broker.message import MalformedMessage, Message, message_of, pack, unpack
 
 #: No message begins with this: a header is a MessagePack array.
 MARK: Final = b"bundle"
-#: A larger message travels on its own.
+#: A larger message travels on its own, unless its frames are small (on average).
 BUNDLED_BYTES_MAX: Final = 16 * 1024
+BUNDLED_FRAME_BYTES_MAX: Final = 2 * 1024
+#: A message with more frames is joined even when it is alone.
+PLAIN_FRAMES_MAX: Final = 8
 #: A bundle is sent when it has so many messages or bytes, even though more may follow.
 BUNDLE_MESSAGES_MAX: Final = 256
 BUNDLE_BYTES_MAX: Final = 256 * 1024
@@ -51,13 +55,18 @@ class Bundle:
         return self._size >= BUNDLE_BYTES_MAX or len(self._counts) >= BUNDLE_MESSAGES_MAX
 
     def frames(self) -> list[bytes]:
-        """What goes on the wire: the bundle, or just the message if there is only one."""
+        """What goes on the wire: the bundle, or just the message if there is only one, of few frames."""
         frames = self._frames
-        if len(self._counts) == 1:
+        if len(self._counts) == 1 and len(frames) < PLAIN_FRAMES_MAX:
             return [*self._headers, *frames]
         # A header is one MessagePack value, so headers in a row after an array's head are an array of headers.
         headers = _ARRAY_HEAD.pack(_ARRAY_16, len(self._headers)) + b"".join(self._headers)
         return [MARK, headers, pack((self._counts, [len(frame) for frame in frames])), b"".join(frames)]
+
+
+def is_bundled(frames: Sequence[bytes], size: int) -> bool:
+    """Whether a message of so many bytes is put into bundles."""
+    return size <= BUNDLED_BYTES_MAX or size <= BUNDLED_FRAME_BYTES_MAX * len(frames)
 
 
 def messages_in(frames: Sequence[bytes], received_s: float) -> list[Message]:

@@ -123,8 +123,8 @@ class FabricContext(Context):
         self._id_prefix = f"{name}.{self.incarnation}."
         self._id_count = 0
         self._waiting: dict[str, _Waiting] = {}
-        self._served: OrderedDict[str, _Served | list[bytes]] = OrderedDict()
-        """Requests being handled, and the frames of small answers that were given."""
+        self._served: OrderedDict[str, _Served | tuple[int, list[bytes]]] = OrderedDict()
+        """Requests being handled, and the size and frames of small answers that were given."""
         self._kept_bytes = 0
         self._methods: dict[str, RequestHandler] = {}
         self._topics: dict[str, PublicationHandler] = {}
@@ -367,7 +367,7 @@ class FabricContext(Context):
             if isinstance(known, _Served):
                 known.route = route
             else:
-                self._send_answer(route, known)
+                self._send_answer(route, known[1])
             return
         handler = self._methods.get(message.subject)
         request = _Served(self, message, route)
@@ -396,7 +396,7 @@ class FabricContext(Context):
         if size > ANSWER_KEPT_BYTES_MAX:
             self._served.pop(message.id, None)
             return
-        self._served[message.id] = frames
+        self._served[message.id] = size, frames
         self._kept_bytes += size
         if len(self._served) > ANSWERS_KEPT_MAX or self._kept_bytes > ANSWERS_KEPT_BYTES_MAX:
             self._forget_answers()
@@ -409,7 +409,7 @@ class FabricContext(Context):
             if isinstance(known, _Served):
                 served[oldest] = known
                 break
-            self._kept_bytes -= sum(map(len, known[1:]))
+            self._kept_bytes -= known[0]
 
     def close(self) -> None:
         """End this incarnation: cancel its tasks, send and receive nothing any more."""

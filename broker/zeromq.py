@@ -17,7 +17,7 @@ from typing import Final
 
 import zmq
 
-from broker.bundle import BUNDLED_BYTES_MAX, MARK, Bundle, messages_in
+from broker.bundle import MARK, PLAIN_FRAMES_MAX, Bundle, is_bundled, messages_in
 from broker.chaos import ChaosFile
 from broker.fabric import FabricContext
 from broker.message import FRAME_BYTES_MAX, MalformedMessage
@@ -168,7 +168,7 @@ class ZeroMQContext(FabricContext):
         """Send soon, together with whatever else goes the same way."""
         way = (socket, route)
         size = sum(map(len, frames))
-        if size > BUNDLED_BYTES_MAX:
+        if not is_bundled(frames, size):
             self._send_bundle(way)  # what was posted before goes first
             self._send(socket, [route, *frames] if route else frames)
             self._look_soon(socket)
@@ -214,6 +214,11 @@ class ZeroMQContext(FabricContext):
         if self._publisher is None:
             self._publisher = self._socket(zmq.PUB)
             self._publisher.connect(self._endpoints.publish)
+        self._flush()  # answers first: somebody waits for them
+        if len(frames) > PLAIN_FRAMES_MAX and is_bundled(frames, size := sum(map(len, frames))):
+            bundle = Bundle()
+            bundle.add(frames, size)
+            frames = bundle.frames()
         self._send(self._publisher, [_topic_frame(topic), *frames])
 
     def _open_server(self) -> None:

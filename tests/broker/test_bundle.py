@@ -38,6 +38,15 @@ def test_one_message_travels_as_it_is():
     assert bundle.frames() == [b"header", b"body"]
 
 
+def test_one_message_of_many_small_frames_is_joined():
+    frames = [header(0), b"body", *(b"%d" % number for number in range(100))]
+    bundle = Bundle()
+    bundle.add(frames, sum(map(len, frames)))
+    sent = bundle.frames()
+    assert len(sent) == 4
+    assert messages_in(sent, 0.0) == [parse(frames, 0.0)]
+
+
 def test_a_bundle_is_full_by_messages_and_by_bytes():
     bundle = Bundle()
     assert [bundle.add([b""], 0) for _ in range(BUNDLE_MESSAGES_MAX)].index(True) == BUNDLE_MESSAGES_MAX - 1

@@ -35,6 +35,8 @@ def _server(directory: Path) -> None:
         def echo(request: Request) -> None:
             request.reply(request.body, request.blobs)
             ctx.publish("heard", request.body)
+            if len(request.blobs) > 1:
+                ctx.publish("blobs", None, request.blobs)
 
         ctx.serve("echo", echo)
         await asyncio.Event().wait()
@@ -77,6 +79,15 @@ def test_pipelined_requests_publications_and_a_killed_server(world) -> None:
             await ctx.request("server", "echo", 1999)
             await asyncio.sleep(0.05)
         assert heard[-1] == 1999
+        blobs: list[list[bytes]] = []
+        ctx.subscribe("blobs", lambda publication: blobs.append(publication.blobs))
+        many = [b"%d" % number for number in range(100)]
+        for _ in range(100):
+            assert (await ctx.request("server", "echo", 0, many)).blobs == many
+            if blobs:
+                break
+            await asyncio.sleep(0.05)
+        assert blobs[0] == many
 
         waiting = [asyncio.create_task(ctx.request("server", "echo", i)) for i in range(50)]
         os.kill(server.pid, signal.SIGKILL)
