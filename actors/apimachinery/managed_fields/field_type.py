@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import orjson
 
+from actors.apimachinery.protobuf.messages import always_there
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.schema import (
     INT_OR_STRING,
     QUANTITY,
     Schema,
+    definition_name,
     definitions,
     list_map_keys,
     reference_name,
@@ -100,11 +102,15 @@ class _Compiler:
         if name in _SCALARS:
             return FieldType(SCALAR)
         if "x-kubernetes-map-type" in schema:  # the field says otherwise than the definition
-            return self._spelled_out(definitions()[name], schema, FieldType(ANY))
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = FieldType(ANY)
-            self._spelled_out(definitions()[name], definitions()[name], made)
+            made = self._spelled_out(definitions()[name], schema, FieldType(ANY))
+            made.always_there = dict(always_there(name))
+            return made
+        known = self._made.get(name)
+        if known is not None:
+            return known
+        made = self._made[name] = FieldType(ANY)
+        self._spelled_out(definitions()[name], definitions()[name], made)
+        made.always_there = dict(always_there(name))
         return made
 
     def _spelled_out(self, schema: Schema, annotations: Schema, made: FieldType) -> FieldType:
@@ -167,16 +173,17 @@ def field_type_of(resource: Resource) -> FieldType:
     schema = schema_of(resource)
     known = _by_resource.get(resource.key)
     if known is None or known[0] is not schema:
-        known = _by_resource[resource.key] = (schema, _object_type(schema))
+        known = _by_resource[resource.key] = (schema, _object_type(resource, schema))
     return known[1]
 
 
-def _object_type(schema: Schema | None) -> FieldType:
+def _object_type(resource: Resource, schema: Schema | None) -> FieldType:
     """The type of whole objects: whatever the schema says, they have a kind and metadata of the usual shape."""
     described = _compiler.of(schema)
     made = FieldType(MAP)
     made.fields = dict(described.fields)
     made.element = described.element if described.kind != ANY else ANYTHING
+    made.always_there = dict(always_there(definition_name(resource.api_version, resource.kind) or ""))
     made.fields["apiVersion"] = made.fields["kind"] = FieldType(SCALAR, scalar="string")
     made.fields["metadata"] = _compiler.of({"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"})
     return made

@@ -1,54 +1,29 @@
-"""Messages into objects, by the table of field numbers."""
+"""Messages into objects, by the table of field numbers: what Go's JSON of the same object would say."""
 
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 import orjson
 
 from actors.apimachinery.meta import format_micro_time, format_time
-from actors.apimachinery.protobuf.field_numbers import FIELDS, KINDS
-from actors.apimachinery.protobuf.wire import MalformedProtobuf, fields, signed
+from actors.apimachinery.protobuf.messages import Field, messages
+from actors.apimachinery.protobuf.wire import MalformedProtobuf, fields, read_varint, signed
+from actors.apimachinery.schema import definition_name
 
 MAGIC: Final = b"k8s\0"
-DEPTH_MAX: Final = 50
+DEPTH_MAX: Final = 100
 
 Object = dict[str, Any]
+
+_SCHEMA_OR: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOr"
 
 
 class UnknownMessage(ValueError):
     """A kind or a field that the table does not have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What a field's number means."""
-
-    name: str
-    type: str
-
-
-@cache
-def messages() -> Mapping[str, Mapping[int, Field]]:
-    """The table, read."""
-    found: dict[str, dict[int, Field]] = {}
-    for line in FIELDS.strip().splitlines():
-        name, *words = line.split()
-        found[name] = {}
-        for word in words:
-            number, field_name, *kind = word.split(":")
-            found[name][int(number)] = Field(field_name, kind[0] if kind else "s")
-    return found
-
-
-@cache
-def kinds() -> frozenset[tuple[str, str]]:
-    """The (apiVersion, kind) that can be read."""
-    return frozenset((line.split()[0], kind) for line in KINDS.strip().splitlines() for kind in line.split()[1:])
 
 
 def decode(content: bytes) -> Object:
@@ -72,19 +47,10 @@ def decode(content: bytes) -> Object:
     version_text, kind_text = _text(api_version), _text(kind)
     if encoding:
         raise UnknownMessage(f"protobuf bodies with content encoding {_text(encoding)} are not accepted")
-    # Options of deletes come under the group of what is deleted.
-    known = kind_text == "DeleteOptions" or (version_text, kind_text) in kinds()
-    if not known:
+    name = definition_name(version_text, kind_text)
+    if name is None or name not in messages():
         raise UnknownMessage(f"protobuf bodies of kind {kind_text} in {version_text} are not accepted: send JSON")
-    obj = _message(kind_text, raw, 0)
-    if "metadata" in field_names(kind_text):
-        obj.setdefault("metadata", {})
-    return {"apiVersion": version_text, "kind": kind_text, **obj}
-
-
-def field_names(name: str) -> frozenset[str]:
-    """The fields of a message."""
-    return frozenset(field.name for field in messages()[name].values())
+    return {"apiVersion": version_text, "kind": kind_text, **_message(name, raw, 0)}
 
 
 def _message(name: str, content: bytes, depth: int) -> Object:
@@ -98,38 +64,47 @@ def _message(name: str, content: bytes, depth: int) -> Object:
             if name.endswith("Status") or value == b"":
                 continue  # an empty message says nothing; a status isn't the client's to write
             raise UnknownMessage(f"field {number} of protobuf message {name} is not accepted: send JSON")
-        kind = field.type
-        if kind[0] == ">":
-            result.update(_message(kind[1:], _bytes(value), depth + 1))
-        elif kind[0] == "[":
-            _append(result.setdefault(field.name, []), kind[1:-1], value, depth)
-        elif kind[0] == "{":
-            key, item = _map_entry(kind[1:-1], _bytes(value), depth)
+        if field.form == "embedded":
+            result.update(_message(field.type, _bytes(value), depth + 1))
+        elif field.form == "list":
+            result.setdefault(field.name, []).extend(_items(field.type, value, depth))
+        elif field.form == "map":
+            key, item = _map_entry(field.type, _bytes(value), depth)
             result.setdefault(field.name, {})[key] = item
         else:
-            read = _value(kind, value, depth)
-            if not _says_nothing(kind, field.name, read):
-                result[field.name] = read
+            _put(result, field, _value(field.type, value, depth))
     return result
 
 
-def _says_nothing(kind: str, name: str, value: Any) -> bool:
-    """Go writes empty strings of fields that aren't optional: they mean the field is not set."""
-    return value is None or (kind == "s" and value == "" and name not in ("value", "apiGroup"))
+def _put(result: Object, field: Field, value: Any) -> None:
+    """Set a field, unless Go's JSON would leave it out."""
+    if value is None:
+        return
+    if field.presence or value not in ("", 0, {}, []):
+        result[field.name] = value
+    else:
+        result.pop(field.name, None)
 
 
-def _append(items: list[Any], kind: str, value: int | bytes, depth: int) -> None:
-    items.append(_value(kind, value, depth))
+def _items(kind: str, value: int | bytes, depth: int) -> list[Any]:
+    """The items that one occurrence of a list's field stands for: one, or a packed row of numbers."""
+    if kind in ("i", "b") and isinstance(value, bytes):
+        found, at = [], 0
+        while at < len(value):
+            number, at = read_varint(value, at)
+            found.append(_value(kind, number, depth))
+        return found
+    return [_value(kind, value, depth)]
 
 
 def _map_entry(kind: str, content: bytes, depth: int) -> tuple[str, Any]:
-    key, item = "", _value(kind, b"", depth)
+    key, item = "", None
     for number, value in fields(content):
         if number == 1:
             key = _text(_bytes(value))
         elif number == 2:
             item = _value(kind, value, depth)
-    return key, item
+    return key, _value(kind, 0 if kind in ("i", "b") else b"", depth) if item is None else item
 
 
 def _bytes(value: int | bytes) -> bytes:
@@ -151,10 +126,22 @@ def _value(kind: str, value: int | bytes, depth: int) -> Any:
             raise MalformedProtobuf("something else stands where a number belongs")
         return bool(value) if kind == "b" else signed(value)
     content = _bytes(value)
-    reader = _SCALARS.get(kind)
+    reader = _VALUES.get(kind)
     if reader is not None:
         return reader(content)
-    return _message(kind, content, depth + 1)
+    found = _message(kind, content, depth + 1)
+    return _either(kind, found) if kind.startswith(_SCHEMA_OR) else found
+
+
+def _either(kind: str, found: Object) -> Any:
+    """A value that is a schema or something else: JSON has no field for which of them."""
+    if kind.endswith("OrArray") and found.get("jSONSchemas"):
+        return found["jSONSchemas"]
+    if kind.endswith("OrStringArray") and found.get("property"):
+        return found["property"]
+    if kind.endswith("OrBool") and "schema" not in found:
+        return found.get("allows", False)
+    return found.get("schema", {})
 
 
 def _int_or_string(content: bytes) -> int | str:
@@ -188,19 +175,42 @@ def _time(content: bytes, written: Callable[[float], str]) -> str | None:
         raise MalformedProtobuf("a time is out of range") from None
 
 
-def _fields_v1(content: bytes) -> Any:
+def _duration(content: bytes) -> str:
+    nanos = dict(fields(content)).get(1, 0)
+    if not isinstance(nanos, int):
+        raise MalformedProtobuf("a duration is not a number")
+    return f"{signed(nanos) / 1e9:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _json(content: bytes) -> Any:
+    raw = _bytes(dict(fields(content)).get(1, b""))
+    if not raw:
+        return None
     try:
-        return orjson.loads(_bytes(dict(fields(content)).get(1, b"{}")))
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise MalformedProtobuf("managed fields are not JSON") from None
+        raise MalformedProtobuf("what should be JSON is not") from None
 
 
-_SCALARS: Final[Mapping[str, Callable[[bytes], Any]]] = {
+def _strings(content: bytes) -> list[str]:
+    return [_text(_bytes(value)) for number, value in fields(content) if number == 1]
+
+
+def _double(content: bytes) -> float:
+    if len(content) not in (4, 8):
+        raise MalformedProtobuf("a number with a fraction has four or eight bytes")
+    return float(struct.unpack("<d" if len(content) == 8 else "<f", content)[0])
+
+
+_VALUES: Final[Mapping[str, Callable[[bytes], Any]]] = {
     "s": _text,
     "y": lambda content: base64.b64encode(content).decode(),
     "I": _int_or_string,
     "q": _quantity,
     "t": lambda content: _time(content, format_time),
     "u": lambda content: _time(content, format_micro_time),
-    "FieldsV1": _fields_v1,
+    "D": _duration,
+    "j": _json,
+    "L": _strings,
+    "d": _double,
 }
