@@ -7,7 +7,7 @@ from typing import Any
 from store import protocol
 from store.etcd_api import messages
 from store.etcd_api.answers import Identity, delete_response, put_response, range_response, txn_response
-from store.etcd_api.refusal import check_size
+from store.etcd_api.refusal import KEY_NOT_FOUND, Refusal, check_size
 from store.etcd_api.requests import delete_operation, put_operation, range_request, txn_row
 from store.etcd_api.store_client import StoreClient
 
@@ -33,7 +33,12 @@ class KV:
         check_size(request.ByteSize())
         values: list[bytes] = []
         row = [[], [put_operation(request, values)], []]
-        _, revision, answers, found = await self._store.txn(row, values)
+        try:
+            _, revision, answers, found = await self._store.txn(row, values)
+        except Refusal as refusal:
+            if request.lease and refusal.message == KEY_NOT_FOUND:  # a put on its own looks at its lease first
+                await self._store.ask(protocol.LEASE_TTL, {"id": request.lease})
+            raise
         return put_response(self._identity.header(revision), answers[0], found)
 
     async def DeleteRange(self, request: Any) -> Any:

@@ -116,7 +116,7 @@ class WatchHub:
         return changes, through
 
     def _deliver(self, changes: Sequence[Change], through: int, has_prev_kv: bool) -> None:
-        """Hand changes out, each watcher's in one piece."""
+        """Hand changes out, to each watcher all of its own at once."""
         told: dict[Watcher, list[Change]] = {}
         for change in changes:
             if change.revision <= self.revision:
@@ -132,7 +132,7 @@ class WatchHub:
             if watcher.wants_prev_kv and not has_prev_kv:  # it came while these were on their way
                 watcher.stream.fall_behind(watcher, its_changes[0].revision)
             else:
-                watcher.stream.tell(watcher, its_changes, its_changes[-1].revision)
+                watcher.stream.tell(watcher, its_changes)
 
     async def _check_not_behind(self) -> None:
         seen = self.revision  # before asking: the answer may be older than what comes meanwhile

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from broker.context import Context, RequestFailed, RequestTimeout
@@ -13,7 +15,7 @@ from store.etcd_api import messages
 from store.etcd_api.answers import Identity
 from store.etcd_api.refusal import Refusal, refusal_of
 from store.etcd_api.watch_hub import STORE, WatchHub
-from store.etcd_api.watcher import NO_WATCH, Change, Watcher, new_watcher, refusal_to_watch, responses
+from store.etcd_api.watcher import NO_WATCH, Change, Watcher, batches, new_watcher, refusal_to_watch, responses
 
 #: Responses that wait for a client; what comes then is read from the store's log again when it has caught up.
 QUEUE_MAX: Final = 128
@@ -80,12 +82,16 @@ class WatchStream:
         if len(self._queue) >= QUEUE_MAX:
             self._has_room.clear()
 
-    def tell(self, watcher: Watcher, changes: Sequence[Change], revision: int) -> None:
-        """Tell a synced watcher of new changes; it falls behind when its client's queue is full."""
-        if not self._has_room.is_set():
-            self.fall_behind(watcher, changes[0].revision)
-            return
-        self._tell(watcher, changes, revision)
+    def tell(self, watcher: Watcher, changes: Sequence[Change]) -> None:
+        """Tell a synced watcher of new changes, each revision in a response of its own, as etcd does.
+
+        It falls behind when its client's queue is full.
+        """
+        for revision, of_revision in groupby(changes, key=attrgetter("revision")):
+            if not self._has_room.is_set():
+                self.fall_behind(watcher, revision)
+                return
+            self._tell(watcher, list(of_revision), revision)
 
     def _tell(self, watcher: Watcher, changes: Sequence[Change], revision: int) -> None:
         watcher.quiet = False
@@ -175,8 +181,8 @@ class WatchStream:
             if not self._has(watcher):
                 return
             wanted = [change for change in changes if watcher.wants(change)]
-            if wanted:
-                self._tell(watcher, wanted, through)
+            for batch in batches(wanted):
+                self._tell(watcher, batch, through)
             watcher.next_revision = max(watcher.next_revision, through + 1)
 
     async def _cancel_compacted(self, watcher: Watcher) -> None:

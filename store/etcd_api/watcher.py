@@ -23,6 +23,10 @@ NO_WATCH: Final = -1
 FRAGMENT_BYTES_MAX: Final = REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES
 
 
+#: A response to a watcher that is behind has the changes of at most so many revisions (etcd's watchBatchMaxRevs).
+BATCH_REVISIONS_MAX: Final = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change as the store told it, with its message, which is made once for all watchers."""
@@ -100,6 +104,21 @@ def refusal_to_watch(request: Any, taken: Iterable[int]) -> str:
     if request.watch_id and request.watch_id in taken:
         return "mvcc: duplicate watch ID provided on the WatchStream"
     return ""
+
+
+def batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """What a watcher that is behind is told in one response: so many revisions, as by etcd; none is split."""
+    start = 0
+    revisions = 0
+    for place, change in enumerate(changes):
+        if place and change.revision == changes[place - 1].revision:
+            continue
+        revisions += 1
+        if revisions > BATCH_REVISIONS_MAX:
+            yield changes[start:place]
+            start, revisions = place, 1
+    if changes:
+        yield changes[start:]
 
 
 def responses(header: Any, watcher: Watcher, changes: Sequence[Change]) -> Iterator[Any]:

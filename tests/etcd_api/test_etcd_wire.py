@@ -1,6 +1,5 @@
 """The API at the level of messages: what etcdctl does not reach. Where it can be, against a real etcd too."""
 
-import queue
 import socket
 import ssl
 import subprocess
@@ -11,71 +10,10 @@ from etcd_programs import missing, our_etcd, real_etcd
 if missing():
     pytest.skip(missing(), allow_module_level=True)
 
-import grpc
+from etcd_client import Client, collect, outcome
 
 from store.etcd_api import messages as m
 from store.etcd_api.listen import EtcdApiConfig, InvalidListen
-from store.etcd_api.services import SERVICES, stub
-
-
-class Client:
-    """A channel to a server and a stub for each service."""
-
-    def __init__(self, server):
-        self.server = server
-        self.channel = grpc.insecure_channel(
-            server.endpoint, options=[("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
-        )
-        for service in SERVICES:
-            setattr(self, service.lower(), stub(self.channel, service))
-
-    def put(self, key, value=b"", **fields):
-        return self.kv.Put(m.PutRequest(key=key, value=value, **fields), timeout=10)
-
-    def open_watch(self):
-        return WatchCall(self)
-
-
-class WatchCall:
-    """A Watch call: requests go in, responses are read one by one."""
-
-    def __init__(self, client):
-        self._requests = queue.SimpleQueue()
-        self.responses = client.watch.Watch(iter(self._requests.get, None), timeout=30)
-
-    def create(self, key, **fields):
-        self._requests.put(m.WatchRequest(create_request=m.WatchCreateRequest(key=key, **fields)))
-        return self
-
-    def cancel(self, watch_id):
-        self._requests.put(m.WatchRequest(cancel_request=m.WatchCancelRequest(watch_id=watch_id)))
-
-    def progress(self):
-        self._requests.put(m.WatchRequest(progress_request=m.WatchProgressRequest()))
-
-    def next(self):
-        return next(self.responses)
-
-    def events(self, count):
-        """So many events, as pairs of watch id and event, and the responses they came in."""
-        found, answers = [], []
-        while len(found) < count:
-            answer = self.next()
-            answers.append(answer)
-            found += [(answer.watch_id, event) for event in answer.events]
-        return found, answers
-
-    def close(self):
-        self.responses.cancel()
-        self._requests.put(None)
-
-
-def without_ids(message):
-    """The message without what tells servers apart."""
-    copy = type(message).FromString(message.SerializeToString())
-    if copy.HasField("header"):
-        copy.header.cluster_id = copy.header.member_id = copy.header.raft_term = 0
-    return copy
 
 
 @pytest.fixture
@@ -97,14 +35,6 @@ def ours(tmp_path):
     client.channel.close()
     assert "Traceback" not in server.log()
     server.close()
-
-
-def outcome(call, request):
-    """The answer, or the status."""
-    try:
-        return without_ids(call(request, timeout=10))
-    except grpc.RpcError as error:
-        return error.code(), error.details()
 
 
 def nested():
@@ -169,17 +99,6 @@ def test_answers_are_those_of_etcd(clients):
         if method == "AuthStatus":
             real.ClearField("header"), ours.ClearField("header"), real.ClearField("authRevision")
         assert ours == real, request
-
-
-def collect(call, controls, events):
-    """So many control responses (created, cancelled) in order, and so many events, by watch."""
-    told, seen = [], {}
-    while len(told) < controls or sum(map(len, seen.values())) < events:
-        answer = call.next()
-        if answer.created or answer.canceled:
-            told.append(without_ids(answer))
-        seen.setdefault(answer.watch_id, []).extend(answer.events)
-    return told, seen
 
 
 def test_the_hash_of_the_keys_is_that_of_etcd(clients):
