@@ -33,6 +33,8 @@ class WatchStream:
         self._identity = identity
         self._progress_interval_s = progress_interval_s
         self._watchers: dict[int, Watcher] = {}
+        self._compacted_ids: set[int] = set()
+        """Of watches that compaction ended: as in etcd they stay taken until the client cancels them too."""
         self._next_id = 0
         self._queue: deque[Any] = deque()
         self._filled = asyncio.Event()
@@ -119,7 +121,7 @@ class WatchStream:
     async def _create(self, request: Any) -> None:
         revision = await self._revision()
         header = self._identity.header(revision)
-        reason = refusal_to_watch(request, self._watchers)
+        reason = refusal_to_watch(request, self._watchers.keys() | self._compacted_ids)
         if reason:
             self._send(
                 messages.WatchResponse(
@@ -140,16 +142,19 @@ class WatchStream:
             self._start(self._report_when_quiet(watcher), "watch-notify")
 
     def _free_id(self) -> int:
-        while self._next_id in self._watchers:
+        while self._next_id in self._watchers or self._next_id in self._compacted_ids:
             self._next_id += 1
         self._next_id += 1
         return self._next_id - 1
 
     async def _cancel(self, watch_id: int) -> None:
         watcher = self._watchers.pop(watch_id, None)
-        if watcher is None:
+        if watcher is not None:
+            self._hub.remove(watcher)
+        elif watch_id in self._compacted_ids:
+            self._compacted_ids.discard(watch_id)
+        else:
             return
-        self._hub.remove(watcher)
         header = self._identity.header(self._hub.revision)
         self._send(messages.WatchResponse(header=header, watch_id=watch_id, canceled=True))
 
@@ -190,6 +195,7 @@ class WatchStream:
         if not self._has(watcher):
             return
         del self._watchers[watcher.id]
+        self._compacted_ids.add(watcher.id)
         self._hub.remove(watcher)
         self._send(
             messages.WatchResponse(

@@ -51,10 +51,16 @@ class Watching:
                 return found
 
     def up_to_barrier(self) -> dict[int, list]:
-        """What each watch was told until the barrier's key was put, in order."""
+        """What each watch was told until the barrier's key was put, in order, but for that key itself.
+
+        Which watch is told first of one change is left to chance in etcd.
+        """
         told: dict[int, list] = {}
         for response in self.until(lambda response: response.watch_id == BARRIER_WATCH and response.events):
-            if response.watch_id != BARRIER_WATCH:
+            others = [event for event in response.events if event.kv.key != BARRIER]
+            if others or not response.events:
+                del response.events[:]
+                response.events.extend(others)
                 told.setdefault(response.watch_id, []).append(response)
         return told
 

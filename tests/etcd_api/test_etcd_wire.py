@@ -174,6 +174,26 @@ def test_below_the_compacted_revision(clients):
     assert answers[1] == answers[0]
 
 
+def test_the_id_of_a_watch_that_compaction_ended_stays_taken_until_it_is_cancelled(clients):
+    """Found by the state machine: ours gave it to the next watch."""
+    answers = []
+    for client in clients:
+        for _ in range(5):
+            client.put(b"a")
+        client.kv.Compact(m.CompactionRequest(revision=4))
+        call = client.open_watch().create(b"a", start_revision=2)
+        told = [collect(call, 2, 0)]
+        call.create(b"a").create(b"a", watch_id=1)
+        told.append(collect(call, 2, 0))
+        call.cancel(0)
+        call.cancel(0)
+        call.create(b"a", watch_id=5)
+        told.append(collect(call, 2, 0))
+        answers.append(told)
+        call.close()
+    assert answers[1] == answers[0]
+
+
 def test_a_revision_is_never_split_but_into_fragments(ours):
     """A transaction of 3 MB is one response, or several marked as pieces of one."""
     puts = [m.RequestOp(request_put=m.PutRequest(key=b"k%02d" % n, value=b"v" * 14_000)) for n in range(100)]

@@ -48,8 +48,11 @@ class Requests(RuleBasedStateMachine):
         self.revision = 0
         self.compacted = 0
         self.watches: set[int] = set()
+        self.compacted_watches: set[int] = set()
         self.ask("kv", "DeleteRange", m.DeleteRangeRequest(key=b"\0", range_end=b"\0"))
-        self.ask("kv", "Put", m.PutRequest(key=BARRIER))
+        self.steps = 0
+        for _ in range(10):  # that every relative revision means the same in a repeat
+            self.ask("kv", "Put", m.PutRequest(key=BARRIER))
         self.compact_to(self.revision, physical=True)
         self.open_watch_calls()
 
@@ -70,6 +73,7 @@ class Requests(RuleBasedStateMachine):
 
     def open_watch_calls(self) -> None:
         self.watches.clear()
+        self.compacted_watches.clear()
         self.watching = [Watching(client) for client in self.twins.clients]
 
     # -- KV
@@ -203,11 +207,12 @@ class Requests(RuleBasedStateMachine):
         told = []
         for watching in self.watching:
             watching.call.cancel(watch_id)
-            if watch_id in self.watches:
+            if watch_id in self.watches | self.compacted_watches:
                 told.append(watching.until(lambda response: response.canceled))
         if told:
             assert told[1] == told[0]
             self.watches.discard(watch_id)
+            self.compacted_watches.discard(watch_id)
 
     @precondition(lambda self: self.watches)
     @rule()
@@ -223,7 +228,8 @@ class Requests(RuleBasedStateMachine):
     @invariant()
     def settled(self):
         """Not after every step: so that some watches have several revisions to be told of."""
-        if self.revision % 3 == 0:
+        self.steps += 1
+        if self.steps % 3 == 0:
             self.settle()
 
     def settle(self):
@@ -243,6 +249,7 @@ class Requests(RuleBasedStateMachine):
         for watch_id, responses in ours.items():
             if responses[-1].canceled:
                 self.watches.discard(watch_id)
+                self.compacted_watches.add(watch_id)
 
     @rule()
     def compare_everything(self):
@@ -335,7 +342,11 @@ def run(machine, make_twins, examples, step_count):
             super().__init__()
 
     bounds = settings(
-        max_examples=examples, stateful_step_count=step_count, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=examples,
+        stateful_step_count=step_count,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
     )
     run_state_machine_as_test(Machine, settings=bounds)
 
