@@ -62,6 +62,7 @@ SHELL_FILES = {
     "store/etcd_api/server.py": "the gRPC server",
     "store/etcd_api/__main__.py": "its command line",
     "store/etcd_api/restore.py": "reads a snapshot's file before the store starts",
+    "actors/apimachinery/protobuf/table/__main__.py": "a development tool: reads programs, prints the table",
     "actors/apimachinery/schema.py": "reads the published schema, package data that never changes",
 }
 

@@ -18,7 +18,7 @@ from actors.apimachinery.protobuf.table.__main__ import roots
 from actors.apimachinery.protobuf.table.go_binary import GoBinary, NotGo
 from actors.apimachinery.protobuf.table.rows import lines_of, reached, rows_of
 from actors.apimachinery.resources import RESOURCES
-from actors.apimachinery.schema import definition_name, definitions
+from actors.apimachinery.schema import definition_name, definitions, type_of
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 #: kubectl does not have these types; nobody sends the last one in protobuf but the aggregator itself.
@@ -26,6 +26,7 @@ NOT_IN_KUBECTL = "io.k8s.apiextensions-apiserver."
 NOT_IN_THE_TABLE = {"apiregistration.k8s.io/v1/apiservices"}
 #: Parts of others, which OpenAPI spells out in those.
 EMBEDDED = {
+    "DeviceConfiguration",
     "EphemeralContainerCommon",
     "IngressRuleValue",
     "PersistentVolumeSource",
@@ -62,6 +63,11 @@ def test_messages_have_the_fields_of_the_schema(message: str) -> None:
     if definitions()[message].get("x-kubernetes-group-version-kind"):
         known -= {"apiVersion", "kind"}
     assert names_of(message) == known
+    for field in messages()[message].values():
+        if field.form != "embedded":
+            schema = definitions()[message]["properties"][field.name]
+            assert (field.form == "list") == (type_of(schema) == "array"), field
+            assert (field.form == "map") == ("additionalProperties" in schema), field
 
 
 def from_kubectl() -> tuple[str, dict[str, list[str]]]:

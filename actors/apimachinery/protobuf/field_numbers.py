@@ -28,7 +28,7 @@ MutatingAdmissionPolicy 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectM
 MutatingAdmissionPolicyBinding 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:MutatingAdmissionPolicyBindingSpec
 MutatingAdmissionPolicyBindingSpec 1:policyName 2:paramRef?:ParamRef 3:matchResources?:MatchResources
 MutatingAdmissionPolicySpec 1:paramKind?:ParamKind 2:matchConstraints?:MatchResources 3:variables:[Variable] 4:mutations:[Mutation] 5:failurePolicy? 6:matchConditions:[MatchCondition] 7:reinvocationPolicy
-MutatingWebhook 1:name! 2:clientConfig!:WebhookClientConfig 3:rules:[RuleWithOperations] 4:failurePolicy? 5:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 6:sideEffects? 7:timeoutSeconds?:i 8:admissionReviewVersions!:[s] 9:matchPolicy? 10:reinvocationPolicy? 11:objectSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 12:matchConditions:L
+MutatingWebhook 1:name! 2:clientConfig!:WebhookClientConfig 3:rules:[RuleWithOperations] 4:failurePolicy? 5:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 6:sideEffects? 7:timeoutSeconds?:i 8:admissionReviewVersions!:[s] 9:matchPolicy? 10:reinvocationPolicy? 11:objectSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 12:matchConditions:[MatchCondition]
 MutatingWebhookConfiguration 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:webhooks:[MutatingWebhook]
 Mutation 2:patchType! 3:applyConfiguration?:ApplyConfiguration 4:jsonPatch?:JSONPatch
 NamedRuleWithOperations 1:resourceNames:[s] 2:RuleWithOperations:>RuleWithOperations
@@ -43,7 +43,7 @@ ValidatingAdmissionPolicyBinding 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v
 ValidatingAdmissionPolicyBindingSpec 1:policyName 2:paramRef?:ParamRef 3:matchResources?:MatchResources 4:validationActions:[s]
 ValidatingAdmissionPolicySpec 1:paramKind?:ParamKind 2:matchConstraints?:MatchResources 3:validations:[Validation] 4:failurePolicy? 5:auditAnnotations:[AuditAnnotation] 6:matchConditions:[MatchCondition] 7:variables:[Variable]
 ValidatingAdmissionPolicyStatus 1:observedGeneration:i 2:typeChecking?:TypeChecking 3:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition]
-ValidatingWebhook 1:name! 2:clientConfig!:WebhookClientConfig 3:rules:[RuleWithOperations] 4:failurePolicy? 5:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 6:sideEffects? 7:timeoutSeconds?:i 8:admissionReviewVersions!:[s] 9:matchPolicy? 10:objectSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 11:matchConditions:L
+ValidatingWebhook 1:name! 2:clientConfig!:WebhookClientConfig 3:rules:[RuleWithOperations] 4:failurePolicy? 5:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 6:sideEffects? 7:timeoutSeconds?:i 8:admissionReviewVersions!:[s] 9:matchPolicy? 10:objectSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 11:matchConditions:[MatchCondition]
 ValidatingWebhookConfiguration 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:webhooks:[ValidatingWebhook]
 Validation 1:expression! 2:message 3:reason? 4:messageExpression
 Variable 1:name! 2:expression!
@@ -77,9 +77,11 @@ ParamKind 1:apiVersion 2:kind
 ParamRef 1:name 2:namespace 3:selector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 4:parameterNotFoundAction?
 Variable 1:name! 2:expression!
 @io.k8s.api.apiserverinternal.v1alpha1
+ServerStorageVersion 1:apiServerID 2:encodingVersion 3:decodableVersions:[s] 4:servedVersions:[s]
 StorageVersion 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:StorageVersionSpec 3:status!:StorageVersionStatus
+StorageVersionCondition 1:type! 2:status! 3:observedGeneration:i 4:lastTransitionTime!:t 5:reason! 6:message
 StorageVersionSpec
-StorageVersionStatus 1:storageVersions:L 2:commonEncodingVersion? 3:conditions:L
+StorageVersionStatus 1:storageVersions:[ServerStorageVersion] 2:commonEncodingVersion? 3:conditions:[StorageVersionCondition]
 @io.k8s.api.apps.v1
 ControllerRevision 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:data!:j 3:revision!:i
 DaemonSet 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DaemonSetSpec 3:status!:DaemonSetStatus
@@ -175,13 +177,17 @@ JobSchedulingConfiguration 1:schedulingPolicy?:io.k8s.api.scheduling.v1alpha3.Wo
 JobSpec 1:parallelism?:i 2:completions?:i 3:activeDeadlineSeconds?:i 4:selector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 5:manualSelector?:b 6:template!:io.k8s.api.core.v1.PodTemplateSpec 7:backoffLimit?:i 8:ttlSecondsAfterFinished?:i 9:completionMode? 10:suspend?:b 11:podFailurePolicy?:PodFailurePolicy 12:backoffLimitPerIndex?:i 13:maxFailedIndexes?:i 14:podReplacementPolicy? 15:managedBy? 16:successPolicy?:SuccessPolicy 17:scheduling?:JobSchedulingConfiguration
 JobStatus 1:conditions:[JobCondition] 2:startTime?:t 3:completionTime?:t 4:active:i 5:succeeded:i 6:failed:i 7:completedIndexes 8:uncountedTerminatedPods?:UncountedTerminatedPods 9:ready?:i 10:failedIndexes? 11:terminating?:i
 JobTemplateSpec 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:JobSpec
-PodFailurePolicy 1:rules!:L
-SuccessPolicy 1:rules!:L
+PodFailurePolicy 1:rules!:[PodFailurePolicyRule]
+PodFailurePolicyOnExitCodesRequirement 1:containerName? 2:operator! 3:values!:[i]
+PodFailurePolicyOnPodConditionsPattern 1:type! 2:status!
+PodFailurePolicyRule 1:action! 2:onExitCodes?:PodFailurePolicyOnExitCodesRequirement 3:onPodConditions:[PodFailurePolicyOnPodConditionsPattern]
+SuccessPolicy 1:rules!:[SuccessPolicyRule]
+SuccessPolicyRule 1:succeededIndexes? 2:succeededCount?:i
 UncountedTerminatedPods 1:succeeded:[s] 2:failed:[s]
 @io.k8s.api.certificates.v1
 CertificateSigningRequest 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:CertificateSigningRequestSpec 3:status!:CertificateSigningRequestStatus
 CertificateSigningRequestCondition 1:type! 2:reason 3:message 4:lastUpdateTime!:t 5:lastTransitionTime!:t 6:status!
-CertificateSigningRequestSpec 1:request!:y 2:username 3:uid 4:groups:[s] 5:usages:L 6:extra:{L} 7:signerName! 8:expirationSeconds?:i
+CertificateSigningRequestSpec 1:request!:y 2:username 3:uid 4:groups:[s] 5:usages:[s] 6:extra:{L} 7:signerName! 8:expirationSeconds?:i
 CertificateSigningRequestStatus 1:conditions:[CertificateSigningRequestCondition] 2:certificate:y
 ClusterTrustBundle 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ClusterTrustBundleSpec
 ClusterTrustBundleSpec 1:signerName 2:trustBundle!
@@ -277,8 +283,8 @@ HTTPHeader 1:name! 2:value!
 HostAlias 1:ip! 2:hostnames:[s]
 HostIP 1:ip!
 HostPathVolumeSource 1:path! 2:type?
-ISCSIPersistentVolumeSource 1:targetPortal! 2:iqn! 3:lun!:i 4:iscsiInterface 5:fsType 6:readOnly:b 7:portals:L 8:chapAuthDiscovery:b 10:secretRef?:SecretReference 11:chapAuthSession:b 12:initiatorName?
-ISCSIVolumeSource 1:targetPortal! 2:iqn! 3:lun!:i 4:iscsiInterface 5:fsType 6:readOnly:b 7:portals:L 8:chapAuthDiscovery:b 10:secretRef?:LocalObjectReference 11:chapAuthSession:b 12:initiatorName?
+ISCSIPersistentVolumeSource 1:targetPortal! 2:iqn! 3:lun!:i 4:iscsiInterface 5:fsType 6:readOnly:b 7:portals:[s] 8:chapAuthDiscovery:b 10:secretRef?:SecretReference 11:chapAuthSession:b 12:initiatorName?
+ISCSIVolumeSource 1:targetPortal! 2:iqn! 3:lun!:i 4:iscsiInterface 5:fsType 6:readOnly:b 7:portals:[s] 8:chapAuthDiscovery:b 10:secretRef?:LocalObjectReference 11:chapAuthSession:b 12:initiatorName?
 ImageVolumeSource 1:reference 2:pullPolicy
 ImageVolumeStatus 1:imageRef
 KeyToPath 1:key! 2:path! 3:mode?:i 4:user?:i
@@ -315,7 +321,7 @@ NodeRuntimeHandlerFeatures 1:recursiveReadOnlyMounts?:b 2:userNamespaces?:b
 NodeSelector 1:nodeSelectorTerms!:[NodeSelectorTerm]
 NodeSelectorRequirement 1:key! 2:operator! 3:values:[s]
 NodeSelectorTerm 1:matchExpressions:[NodeSelectorRequirement] 2:matchFields:[NodeSelectorRequirement]
-NodeSpec 1:podCIDR 2:externalID 3:providerID 4:unschedulable:b 5:taints:L 6:configSource?:NodeConfigSource 7:podCIDRs:L 8:podPreemptionPolicy?:NodePodPreemptionPolicy
+NodeSpec 1:podCIDR 2:externalID 3:providerID 4:unschedulable:b 5:taints:[Taint] 6:configSource?:NodeConfigSource 7:podCIDRs:[s] 8:podPreemptionPolicy?:NodePodPreemptionPolicy
 NodeStatus 1:capacity:{q} 2:allocatable:{q} 3:phase 4:conditions:[NodeCondition] 5:addresses:[NodeAddress] 6:daemonEndpoints!:NodeDaemonEndpoints 7:nodeInfo!:NodeSystemInfo 8:images:[ContainerImage] 9:volumesInUse:[s] 10:volumesAttached:[AttachedVolume] 11:config?:NodeConfigStatus 12:runtimeHandlers:[NodeRuntimeHandler] 13:features?:NodeFeatures 14:declaredFeatures:[s]
 NodeSwapStatus 1:capacity?:i
 NodeSystemInfo 1:machineID! 2:systemUUID! 3:bootID! 4:kernelVersion! 5:osImage! 6:containerRuntimeVersion! 7:kubeletVersion! 8:kubeProxyVersion! 9:operatingSystem! 10:architecture! 11:swap?:NodeSwapStatus 12:runningInUserNamespace?:b
@@ -329,12 +335,12 @@ PersistentVolumeClaimStatus 1:phase 2:accessModes:[s] 3:capacity:{q} 4:condition
 PersistentVolumeClaimTemplate 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:PersistentVolumeClaimSpec
 PersistentVolumeClaimVolumeSource 1:claimName! 2:readOnly:b
 PersistentVolumeSource 1:gcePersistentDisk?:GCEPersistentDiskVolumeSource 2:awsElasticBlockStore?:AWSElasticBlockStoreVolumeSource 3:hostPath?:HostPathVolumeSource 4:glusterfs?:GlusterfsPersistentVolumeSource 5:nfs?:NFSVolumeSource 6:rbd?:RBDPersistentVolumeSource 7:iscsi?:ISCSIPersistentVolumeSource 8:cinder?:CinderPersistentVolumeSource 9:cephfs?:CephFSPersistentVolumeSource 10:fc?:FCVolumeSource 11:flocker?:FlockerVolumeSource 12:flexVolume?:FlexPersistentVolumeSource 13:azureFile?:AzureFilePersistentVolumeSource 14:vsphereVolume?:VsphereVirtualDiskVolumeSource 15:quobyte?:QuobyteVolumeSource 16:azureDisk?:AzureDiskVolumeSource 17:photonPersistentDisk?:PhotonPersistentDiskVolumeSource 18:portworxVolume?:PortworxVolumeSource 19:scaleIO?:ScaleIOPersistentVolumeSource 20:local?:LocalVolumeSource 21:storageos?:StorageOSPersistentVolumeSource 22:csi?:CSIPersistentVolumeSource
-PersistentVolumeSpec 1:capacity:{q} 2:PersistentVolumeSource:>PersistentVolumeSource 3:accessModes:[s] 4:claimRef?:ObjectReference 5:persistentVolumeReclaimPolicy 6:storageClassName 7:mountOptions:L 8:volumeMode? 9:nodeAffinity?:VolumeNodeAffinity 10:volumeAttributesClassName?
+PersistentVolumeSpec 1:capacity:{q} 2:PersistentVolumeSource:>PersistentVolumeSource 3:accessModes:[s] 4:claimRef?:ObjectReference 5:persistentVolumeReclaimPolicy 6:storageClassName 7:mountOptions:[s] 8:volumeMode? 9:nodeAffinity?:VolumeNodeAffinity 10:volumeAttributesClassName?
 PersistentVolumeStatus 1:phase 2:message 3:reason 4:lastPhaseTransitionTime?:t
 PhotonPersistentDiskVolumeSource 1:pdID! 2:fsType
 Pod 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:PodSpec 3:status!:PodStatus
 PodAffinity 1:requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm] 2:preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]
-PodAffinityTerm 1:labelSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2:namespaces:[s] 3:topologyKey! 4:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 5:matchLabelKeys:L 6:mismatchLabelKeys:L
+PodAffinityTerm 1:labelSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2:namespaces:[s] 3:topologyKey! 4:namespaceSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 5:matchLabelKeys:[s] 6:mismatchLabelKeys:[s]
 PodAntiAffinity 1:requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm] 2:preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]
 PodCertificateProjection 1:signerName 2:keyType 3:maxExpirationSeconds?:i 4:credentialBundlePath 5:keyPath 6:certificateChainPath 7:userAnnotations:{s} 8:user?:i
 PodCondition 1:type! 2:status! 3:lastProbeTime!:t 4:lastTransitionTime!:t 5:reason 6:message 7:observedGeneration:i
@@ -343,11 +349,13 @@ PodDNSConfigOption 1:name 2:value?
 PodExtendedResourceClaimStatus 1:requestMappings!:[ContainerExtendedResourceRequest] 2:resourceClaimName!
 PodIP 1:ip!
 PodOS 1:name!
+PodReadinessGate 1:conditionType!
 PodResourceClaim 1:name! 3:resourceClaimName? 4:resourceClaimTemplateName?
 PodResourceClaimStatus 1:name! 2:resourceClaimName?
+PodSchedulingGate 1:name!
 PodSchedulingGroup 1:podGroupName?
 PodSecurityContext 1:seLinuxOptions?:SELinuxOptions 2:runAsUser?:i 3:runAsNonRoot?:b 4:supplementalGroups:[i] 5:fsGroup?:i 6:runAsGroup?:i 7:sysctls:[Sysctl] 8:windowsOptions?:WindowsSecurityContextOptions 9:fsGroupChangePolicy? 10:seccompProfile?:SeccompProfile 11:appArmorProfile?:AppArmorProfile 12:supplementalGroupsPolicy? 13:seLinuxChangePolicy?
-PodSpec 1:volumes:[Volume] 2:containers!:[Container] 3:restartPolicy 4:terminationGracePeriodSeconds?:i 5:activeDeadlineSeconds?:i 6:dnsPolicy 7:nodeSelector:{s} 8:serviceAccountName 9:serviceAccount 10:nodeName 11:hostNetwork:b 12:hostPID:b 13:hostIPC:b 14:securityContext?:PodSecurityContext 15:imagePullSecrets:[LocalObjectReference] 16:hostname 17:subdomain 18:affinity?:Affinity 19:schedulerName 20:initContainers:[Container] 21:automountServiceAccountToken?:b 22:tolerations:L 23:hostAliases:[HostAlias] 24:priorityClassName 25:priority?:i 26:dnsConfig?:PodDNSConfig 27:shareProcessNamespace?:b 28:readinessGates:L 29:runtimeClassName? 30:enableServiceLinks?:b 31:preemptionPolicy? 32:overhead:{q} 33:topologySpreadConstraints:L 34:ephemeralContainers:[EphemeralContainer] 35:setHostnameAsFQDN?:b 36:os?:PodOS 37:hostUsers?:b 38:schedulingGates:L 39:resourceClaims:[PodResourceClaim] 40:resources?:ResourceRequirements 41:hostnameOverride? 43:schedulingGroup?:PodSchedulingGroup 44:evictionResponders:[EvictionResponder]
+PodSpec 1:volumes:[Volume] 2:containers!:[Container] 3:restartPolicy 4:terminationGracePeriodSeconds?:i 5:activeDeadlineSeconds?:i 6:dnsPolicy 7:nodeSelector:{s} 8:serviceAccountName 9:serviceAccount 10:nodeName 11:hostNetwork:b 12:hostPID:b 13:hostIPC:b 14:securityContext?:PodSecurityContext 15:imagePullSecrets:[LocalObjectReference] 16:hostname 17:subdomain 18:affinity?:Affinity 19:schedulerName 20:initContainers:[Container] 21:automountServiceAccountToken?:b 22:tolerations:[Toleration] 23:hostAliases:[HostAlias] 24:priorityClassName 25:priority?:i 26:dnsConfig?:PodDNSConfig 27:shareProcessNamespace?:b 28:readinessGates:[PodReadinessGate] 29:runtimeClassName? 30:enableServiceLinks?:b 31:preemptionPolicy? 32:overhead:{q} 33:topologySpreadConstraints:[TopologySpreadConstraint] 34:ephemeralContainers:[EphemeralContainer] 35:setHostnameAsFQDN?:b 36:os?:PodOS 37:hostUsers?:b 38:schedulingGates:[PodSchedulingGate] 39:resourceClaims:[PodResourceClaim] 40:resources?:ResourceRequirements 41:hostnameOverride? 43:schedulingGroup?:PodSchedulingGroup 44:evictionResponders:[EvictionResponder]
 PodStatus 1:phase 2:conditions:[PodCondition] 3:message 4:reason 5:hostIP 6:podIP 7:startTime?:t 8:containerStatuses:[ContainerStatus] 9:qosClass 10:initContainerStatuses:[ContainerStatus] 11:nominatedNodeName 12:podIPs:[PodIP] 13:ephemeralContainerStatuses:[ContainerStatus] 14:resize 15:resourceClaimStatuses:[PodResourceClaimStatus] 16:hostIPs:[HostIP] 17:observedGeneration:i 18:extendedResourceClaimStatus?:PodExtendedResourceClaimStatus 19:allocatedResources:{q} 20:resources?:ResourceRequirements 21:nodeAllocatableResourceClaimStatuses:[NodeAllocatableResourceClaimStatus] 22:volumeHealth:[PodVolumeHealth]
 PodTemplate 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:template!:PodTemplateSpec
 PodTemplateSpec 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:PodSpec
@@ -365,12 +373,13 @@ ReplicationController 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMet
 ReplicationControllerCondition 1:type! 2:status! 3:lastTransitionTime!:t 4:reason 5:message
 ReplicationControllerSpec 1:replicas?:i 2:selector:{s} 3:template?:PodTemplateSpec 4:minReadySeconds:i
 ReplicationControllerStatus 1:replicas!:i 2:fullyLabeledReplicas:i 3:observedGeneration:i 4:readyReplicas:i 5:availableReplicas:i 6:conditions:[ReplicationControllerCondition]
+ResourceClaim 1:name! 2:request
 ResourceFieldSelector 1:containerName 2:resource! 3:divisor!:q
 ResourceHealth 1:resourceID! 2:health 6:message?
 ResourceQuota 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceQuotaSpec 3:status!:ResourceQuotaStatus
 ResourceQuotaSpec 1:hard:{q} 2:scopes:[s] 3:scopeSelector?:ScopeSelector
 ResourceQuotaStatus 1:hard:{q} 2:used:{q}
-ResourceRequirements 1:limits:{q} 2:requests:{q} 3:claims:L
+ResourceRequirements 1:limits:{q} 2:requests:{q} 3:claims:[ResourceClaim]
 ResourceStatus 1:name! 2:resources:[ResourceHealth]
 SELinuxOptions 1:user 2:role 3:type 4:level
 ScaleIOPersistentVolumeSource 1:gateway! 2:system! 3:secretRef?:SecretReference 4:sslEnabled:b 5:protectionDomain 6:storagePool 7:storageMode 8:volumeName 9:fsType 10:readOnly:b
@@ -389,7 +398,7 @@ Service 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:Serv
 ServiceAccount 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:secrets:[ObjectReference] 3:imagePullSecrets:[LocalObjectReference] 4:automountServiceAccountToken?:b
 ServiceAccountTokenProjection 1:audience 2:expirationSeconds?:i 3:path! 4:user?:i
 ServicePort 1:name 2:protocol 3:port!:i 4:targetPort!:I 5:nodePort:i 6:appProtocol?
-ServiceSpec 1:ports:[ServicePort] 2:selector:{s} 3:clusterIP 4:type 5:externalIPs:[s] 7:sessionAffinity 8:loadBalancerIP 9:loadBalancerSourceRanges:L 10:externalName 11:externalTrafficPolicy 12:healthCheckNodePort:i 13:publishNotReadyAddresses:b 14:sessionAffinityConfig?:SessionAffinityConfig 17:ipFamilyPolicy? 18:clusterIPs:L 19:ipFamilies:L 20:allocateLoadBalancerNodePorts?:b 21:loadBalancerClass? 22:internalTrafficPolicy? 23:trafficDistribution?
+ServiceSpec 1:ports:[ServicePort] 2:selector:{s} 3:clusterIP 4:type 5:externalIPs:[s] 7:sessionAffinity 8:loadBalancerIP 9:loadBalancerSourceRanges:[s] 10:externalName 11:externalTrafficPolicy 12:healthCheckNodePort:i 13:publishNotReadyAddresses:b 14:sessionAffinityConfig?:SessionAffinityConfig 17:ipFamilyPolicy? 18:clusterIPs:[s] 19:ipFamilies:[s] 20:allocateLoadBalancerNodePorts?:b 21:loadBalancerClass? 22:internalTrafficPolicy? 23:trafficDistribution?
 ServiceStatus 1:loadBalancer!:LoadBalancerStatus 2:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition]
 SessionAffinityConfig 1:clientIP?:ClientIPConfig
 SleepAction 1:seconds!:i
@@ -397,9 +406,11 @@ StorageOSPersistentVolumeSource 1:volumeName 2:volumeNamespace 3:fsType 4:readOn
 StorageOSVolumeSource 1:volumeName 2:volumeNamespace 3:fsType 4:readOnly:b 5:secretRef?:LocalObjectReference
 Sysctl 1:name! 2:value!
 TCPSocketAction 1:port!:I 2:host
+Taint 1:key! 2:value 3:effect! 4:timeAdded?:t
 Toleration 1:key 2:operator 3:value 4:effect 5:tolerationSeconds?:i
 TopologySelectorLabelRequirement 1:key! 2:values!:[s]
 TopologySelectorTerm 1:matchLabelExpressions:[TopologySelectorLabelRequirement]
+TopologySpreadConstraint 1:maxSkew!:i 2:topologyKey! 3:whenUnsatisfiable! 4:labelSelector?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 5:minDomains?:i 6:nodeAffinityPolicy? 7:nodeTaintsPolicy? 8:matchLabelKeys:[s]
 TypedLocalObjectReference 1:apiGroup? 2:kind! 3:name!
 TypedObjectReference 1:apiGroup? 2:kind! 3:name! 4:namespace?
 Volume 1:name! 2:VolumeSource:>VolumeSource
@@ -419,9 +430,11 @@ WindowsSecurityContextOptions 1:gmsaCredentialSpecName? 2:gmsaCredentialSpec? 3:
 @io.k8s.api.discovery.v1
 Endpoint 1:addresses!:[s] 2:conditions!:EndpointConditions 3:hostname? 4:targetRef?:io.k8s.api.core.v1.ObjectReference 5:deprecatedTopology:{s} 6:nodeName? 7:zone? 8:hints?:EndpointHints
 EndpointConditions 1:ready?:b 2:serving?:b 3:terminating?:b
-EndpointHints 1:forZones:L 2:forNodes:L
+EndpointHints 1:forZones:[ForZone] 2:forNodes:[ForNode]
 EndpointPort 1:name? 2:protocol? 3:port?:i 4:appProtocol?
 EndpointSlice 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:endpoints!:[Endpoint] 3:ports!:[EndpointPort] 4:addressType!
+ForNode 1:name!
+ForZone 1:name!
 @io.k8s.api.events.v1
 Event 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:eventTime!:u 3:series?:EventSeries 4:reportingController 5:reportingInstance 6:action 7:reason 8:regarding!:io.k8s.api.core.v1.ObjectReference 9:related?:io.k8s.api.core.v1.ObjectReference 10:note 11:type 12:deprecatedSource!:io.k8s.api.core.v1.EventSource 13:deprecatedFirstTimestamp!:t 14:deprecatedLastTimestamp!:t 15:deprecatedCount:i
 EventSeries 1:count!:i 2:lastObservedTime!:u
@@ -435,13 +448,15 @@ FlowSchemaStatus 1:conditions:[FlowSchemaCondition]
 GroupSubject 1:name!
 LimitResponse 1:type! 2:queuing?:QueuingConfiguration
 LimitedPriorityLevelConfiguration 1:nominalConcurrencyShares?:i 2:limitResponse!:LimitResponse 3:lendablePercent?:i 4:borrowingLimitPercent?:i
-PolicyRulesWithSubjects 1:subjects!:[Subject] 2:resourceRules:L 3:nonResourceRules:L
+NonResourcePolicyRule 1:verbs!:[s] 6:nonResourceURLs!:[s]
+PolicyRulesWithSubjects 1:subjects!:[Subject] 2:resourceRules:[ResourcePolicyRule] 3:nonResourceRules:[NonResourcePolicyRule]
 PriorityLevelConfiguration 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:PriorityLevelConfigurationSpec 3:status!:PriorityLevelConfigurationStatus
 PriorityLevelConfigurationCondition 1:type 2:status 3:lastTransitionTime!:t 4:reason 5:message
 PriorityLevelConfigurationReference 1:name!
 PriorityLevelConfigurationSpec 1:type! 2:limited?:LimitedPriorityLevelConfiguration 3:exempt?:ExemptPriorityLevelConfiguration
 PriorityLevelConfigurationStatus 1:conditions:[PriorityLevelConfigurationCondition]
 QueuingConfiguration 1:queues!:i 2:handSize!:i 3:queueLengthLimit!:i
+ResourcePolicyRule 1:verbs!:[s] 2:apiGroups!:[s] 3:resources!:[s] 4:clusterScope:b 5:namespaces!:[s]
 ServiceAccountSubject 1:namespace! 2:name!
 Subject 1:kind! 2:user?:UserSubject 3:group?:GroupSubject 4:serviceAccount?:ServiceAccountSubject
 UserSubject 1:name!
@@ -488,7 +503,7 @@ NetworkPolicySpec 1:podSelector!:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelec
 ParentReference 1:group 2:resource 3:namespace 4:name
 ServiceBackendPort 1:name 2:number:i
 ServiceCIDR 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ServiceCIDRSpec 3:status!:ServiceCIDRStatus
-ServiceCIDRSpec 1:cidrs:L
+ServiceCIDRSpec 1:cidrs:[s]
 ServiceCIDRStatus 1:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition]
 @io.k8s.api.node.v1
 Overhead 1:podFixed:{q}
@@ -509,24 +524,53 @@ RoleBinding 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:subjec
 RoleRef 1:apiGroup! 2:kind! 3:name!
 Subject 1:kind! 2:apiGroup 3:name! 4:namespace
 @io.k8s.api.resource.v1
+AllocatedDeviceStatus 1:driver! 2:pool! 3:device! 4:conditions!:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition] 5:data?:j 6:networkData?:NetworkDeviceData 7:shareID?
 AllocationResult 1:devices!:DeviceAllocationResult 3:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allocationTimestamp?:t
-DeviceAllocationResult 1:results:L 2:config:L
-DeviceClaim 1:requests!:L 2:constraints:L 3:config:L
+CELDeviceSelector 1:expression!
+CapacityRequestPolicy 1:default?:q 3:validValues:[q] 4:validRange?:CapacityRequestPolicyRange
+CapacityRequestPolicyRange 1:min?:q 2:max?:q 3:step?:q
+CapacityRequirements 1:requests:{q}
+Counter 1:value!:q
+CounterSet 1:name! 2:counters:{Counter}
+Device 1:name! 2:attributes:{DeviceAttribute} 3:capacity:{DeviceCapacity} 4:consumesCounters:[DeviceCounterConsumption] 5:nodeName? 6:nodeSelector?:io.k8s.api.core.v1.NodeSelector 7:allNodes?:b 8:taints:[DeviceTaint] 9:bindsToNode?:b 10:bindingConditions:[s] 11:bindingFailureConditions:[s] 12:allowMultipleAllocations?:b 14:nodeAllocatableResources:{NodeAllocatableResource}
+DeviceAllocationConfiguration 1:source! 2:requests:[s] 3:DeviceConfiguration:>DeviceConfiguration
+DeviceAllocationResult 1:results:[DeviceRequestAllocationResult] 2:config:[DeviceAllocationConfiguration]
+DeviceAttribute 2:int?:i 3:bool?:b 4:string? 5:version? 6:ints:[i] 7:bools:[b] 8:strings:[s] 9:versions:[s]
+DeviceCapacity 1:value!:q 2:requestPolicy?:CapacityRequestPolicy
+DeviceClaim 1:requests!:[DeviceRequest] 2:constraints:[DeviceConstraint] 3:config:[DeviceClaimConfiguration]
+DeviceClaimConfiguration 1:requests:[s] 2:DeviceConfiguration:>DeviceConfiguration
 DeviceClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceClassSpec
-DeviceClassSpec 1:selectors:L 2:config:L 4:extendedResourceName?
+DeviceClassConfiguration 1:DeviceConfiguration:>DeviceConfiguration
+DeviceClassSpec 1:selectors:[DeviceSelector] 2:config:[DeviceClassConfiguration] 4:extendedResourceName?
+DeviceConfiguration 1:opaque?:OpaqueDeviceConfiguration
+DeviceConstraint 1:requests:[s] 2:matchAttribute? 3:distinctAttribute?
+DeviceCounterConsumption 1:counterSet! 2:counters:{Counter} 3:compatibilityGroups:[s]
+DeviceDerivedAttribute 1:name! 2:expression!
+DeviceRequest 1:name! 2:exactly?:ExactDeviceRequest 3:firstAvailable:[DeviceSubRequest]
+DeviceRequestAllocationResult 1:request! 2:driver! 3:pool! 4:device! 5:adminAccess?:b 6:tolerations:[DeviceToleration] 7:bindingConditions:[s] 8:bindingFailureConditions:[s] 9:shareID? 10:consumedCapacity:{q} 11:skipNodeOperations:[s]
+DeviceSelector 1:cel?:CELDeviceSelector
+DeviceSubRequest 1:name! 2:deviceClassName! 3:selectors:[DeviceSelector] 4:allocationMode 5:count:i 6:tolerations:[DeviceToleration] 7:capacity?:CapacityRequirements 8:derivedAttributes:[DeviceDerivedAttribute]
 DeviceTaint 1:key! 2:value 3:effect! 4:timeAdded?:t
 DeviceTaintRule 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceTaintRuleSpec 3:status!:DeviceTaintRuleStatus
 DeviceTaintRuleSpec 1:deviceSelector?:DeviceTaintSelector 2:taint!:DeviceTaint
 DeviceTaintRuleStatus 1:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition]
 DeviceTaintSelector 2:driver? 3:pool? 4:device?
+DeviceToleration 1:key 2:operator 3:value 4:effect 5:tolerationSeconds?:i
+ExactDeviceRequest 1:deviceClassName! 2:selectors:[DeviceSelector] 3:allocationMode 4:count:i 5:adminAccess?:b 6:tolerations:[DeviceToleration] 7:capacity?:CapacityRequirements 8:derivedAttributes:[DeviceDerivedAttribute]
+NetworkDeviceData 1:interfaceName 2:ips:[s] 3:hardwareAddress
+NodeAllocatableMapping 1:capacityKey? 2:capacityMultiplier?:q 3:deviceMultiplier?:q
+NodeAllocatableOverhead 1:perPod?:q 2:perContainer?:q
+NodeAllocatableResource 3:mapping?:NodeAllocatableMapping 4:overhead?:NodeAllocatableOverhead
+OpaqueDeviceConfiguration 1:driver! 2:parameters!:j
 ResourceClaim 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec 3:status!:ResourceClaimStatus
+ResourceClaimConsumerReference 1:apiGroup 3:resource! 4:name! 5:uid!
 ResourceClaimSpec 1:devices!:DeviceClaim
-ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:L 4:devices:L
+ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:[ResourceClaimConsumerReference] 4:devices:[AllocatedDeviceStatus]
 ResourceClaimTemplate 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimTemplateSpec
 ResourceClaimTemplateSpec 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec
 ResourcePool 1:name! 2:generation!:i 3:resourceSliceCount!:i
 ResourceSlice 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceSliceSpec
-ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName? 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes?:b 6:devices:L 7:perDeviceNodeSelection?:b 8:sharedCounters:L 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
+ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName? 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes?:b 6:devices:[Device] 7:perDeviceNodeSelection?:b 8:sharedCounters:[CounterSet] 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
 @io.k8s.api.resource.v1alpha3
 DeviceTaint 1:key! 2:value 3:effect! 4:timeAdded?:t
 DeviceTaintRule 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceTaintRuleSpec 3:status!:DeviceTaintRuleStatus
@@ -541,38 +585,97 @@ ResourcePoolStatusRequestStatus 2:pools:[PoolStatus] 3:conditions:[io.k8s.apimac
 ShareableCapacityStatus 1:name 2:total?:q 3:consumed?:q 4:available?:q
 ShareableSummaryStatus 1:fullyAvailableDevices?:i 2:partiallyAvailableDevices?:i 3:capacity:[ShareableCapacityStatus]
 @io.k8s.api.resource.v1beta1
+AllocatedDeviceStatus 1:driver! 2:pool! 3:device! 4:conditions!:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition] 5:data?:j 6:networkData?:NetworkDeviceData 7:shareID?
 AllocationResult 1:devices!:DeviceAllocationResult 3:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allocationTimestamp?:t
-DeviceAllocationResult 1:results:L 2:config:L
-DeviceClaim 1:requests!:L 2:constraints:L 3:config:L
+BasicDevice 1:attributes:{DeviceAttribute} 2:capacity:{DeviceCapacity} 3:consumesCounters:[DeviceCounterConsumption] 4:nodeName? 5:nodeSelector?:io.k8s.api.core.v1.NodeSelector 6:allNodes?:b 7:taints:[DeviceTaint] 8:bindsToNode?:b 9:bindingConditions:[s] 10:bindingFailureConditions:[s] 11:allowMultipleAllocations?:b 14:nodeAllocatableResources:{NodeAllocatableResource}
+CELDeviceSelector 1:expression!
+CapacityRequestPolicy 1:default?:q 3:validValues:[q] 4:validRange?:CapacityRequestPolicyRange
+CapacityRequestPolicyRange 1:min?:q 2:max?:q 3:step?:q
+CapacityRequirements 1:requests:{q}
+Counter 1:value!:q
+CounterSet 1:name! 2:counters:{Counter}
+Device 1:name! 2:basic?:BasicDevice
+DeviceAllocationConfiguration 1:source! 2:requests:[s] 3:DeviceConfiguration:>DeviceConfiguration
+DeviceAllocationResult 1:results:[DeviceRequestAllocationResult] 2:config:[DeviceAllocationConfiguration]
+DeviceAttribute 2:int?:i 3:bool?:b 4:string? 5:version? 6:ints:[i] 7:bools:[b] 8:strings:[s] 9:versions:[s]
+DeviceCapacity 1:value!:q 2:requestPolicy?:CapacityRequestPolicy
+DeviceClaim 1:requests!:[DeviceRequest] 2:constraints:[DeviceConstraint] 3:config:[DeviceClaimConfiguration]
+DeviceClaimConfiguration 1:requests:[s] 2:DeviceConfiguration:>DeviceConfiguration
 DeviceClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceClassSpec
-DeviceClassSpec 1:selectors:L 2:config:L 4:extendedResourceName?
+DeviceClassConfiguration 1:DeviceConfiguration:>DeviceConfiguration
+DeviceClassSpec 1:selectors:[DeviceSelector] 2:config:[DeviceClassConfiguration] 4:extendedResourceName?
+DeviceConfiguration 1:opaque?:OpaqueDeviceConfiguration
+DeviceConstraint 1:requests:[s] 2:matchAttribute? 3:distinctAttribute?
+DeviceCounterConsumption 1:counterSet! 2:counters:{Counter} 3:compatibilityGroups:[s]
+DeviceDerivedAttribute 1:name! 2:expression!
+DeviceRequest 1:name! 2:deviceClassName! 3:selectors:[DeviceSelector] 4:allocationMode 5:count:i 6:adminAccess?:b 7:firstAvailable:[DeviceSubRequest] 8:tolerations:[DeviceToleration] 9:capacity?:CapacityRequirements 10:derivedAttributes:[DeviceDerivedAttribute]
+DeviceRequestAllocationResult 1:request! 2:driver! 3:pool! 4:device! 5:adminAccess?:b 6:tolerations:[DeviceToleration] 7:bindingConditions:[s] 8:bindingFailureConditions:[s] 9:shareID? 10:consumedCapacity:{q} 11:skipNodeOperations:[s]
+DeviceSelector 1:cel?:CELDeviceSelector
+DeviceSubRequest 1:name! 2:deviceClassName! 3:selectors:[DeviceSelector] 4:allocationMode 5:count:i 7:tolerations:[DeviceToleration] 8:capacity?:CapacityRequirements 9:derivedAttributes:[DeviceDerivedAttribute]
+DeviceTaint 1:key! 2:value 3:effect! 4:timeAdded?:t
+DeviceToleration 1:key 2:operator 3:value 4:effect 5:tolerationSeconds?:i
+NetworkDeviceData 1:interfaceName 2:ips:[s] 3:hardwareAddress
+NodeAllocatableMapping 1:capacityKey? 2:capacityMultiplier?:q 3:deviceMultiplier?:q
+NodeAllocatableOverhead 1:perPod?:q 2:perContainer?:q
+NodeAllocatableResource 3:mapping?:NodeAllocatableMapping 4:overhead?:NodeAllocatableOverhead
+OpaqueDeviceConfiguration 1:driver! 2:parameters!:j
 ResourceClaim 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec 3:status!:ResourceClaimStatus
+ResourceClaimConsumerReference 1:apiGroup 3:resource! 4:name! 5:uid!
 ResourceClaimSpec 1:devices!:DeviceClaim
-ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:L 4:devices:L
+ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:[ResourceClaimConsumerReference] 4:devices:[AllocatedDeviceStatus]
 ResourceClaimTemplate 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimTemplateSpec
 ResourceClaimTemplateSpec 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec
 ResourcePool 1:name! 2:generation!:i 3:resourceSliceCount!:i
 ResourceSlice 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceSliceSpec
-ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes:b 6:devices:L 7:perDeviceNodeSelection?:b 8:sharedCounters:L 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
+ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes:b 6:devices:[Device] 7:perDeviceNodeSelection?:b 8:sharedCounters:[CounterSet] 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
 @io.k8s.api.resource.v1beta2
+AllocatedDeviceStatus 1:driver! 2:pool! 3:device! 4:conditions!:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition] 5:data?:j 6:networkData?:NetworkDeviceData 7:shareID?
 AllocationResult 1:devices!:DeviceAllocationResult 3:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allocationTimestamp?:t
-DeviceAllocationResult 1:results:L 2:config:L
-DeviceClaim 1:requests!:L 2:constraints:L 3:config:L
+CELDeviceSelector 1:expression!
+CapacityRequestPolicy 1:default?:q 3:validValues:[q] 4:validRange?:CapacityRequestPolicyRange
+CapacityRequestPolicyRange 1:min?:q 2:max?:q 3:step?:q
+CapacityRequirements 1:requests:{q}
+Counter 1:value!:q
+CounterSet 1:name! 2:counters:{Counter}
+Device 1:name! 2:attributes:{DeviceAttribute} 3:capacity:{DeviceCapacity} 4:consumesCounters:[DeviceCounterConsumption] 5:nodeName? 6:nodeSelector?:io.k8s.api.core.v1.NodeSelector 7:allNodes?:b 8:taints:[DeviceTaint] 9:bindsToNode?:b 10:bindingConditions:[s] 11:bindingFailureConditions:[s] 12:allowMultipleAllocations?:b 14:nodeAllocatableResources:{NodeAllocatableResource}
+DeviceAllocationConfiguration 1:source! 2:requests:[s] 3:DeviceConfiguration:>DeviceConfiguration
+DeviceAllocationResult 1:results:[DeviceRequestAllocationResult] 2:config:[DeviceAllocationConfiguration]
+DeviceAttribute 2:int?:i 3:bool?:b 4:string? 5:version? 6:ints:[i] 7:bools:[b] 8:strings:[s] 9:versions:[s]
+DeviceCapacity 1:value!:q 2:requestPolicy?:CapacityRequestPolicy
+DeviceClaim 1:requests!:[DeviceRequest] 2:constraints:[DeviceConstraint] 3:config:[DeviceClaimConfiguration]
+DeviceClaimConfiguration 1:requests:[s] 2:DeviceConfiguration:>DeviceConfiguration
 DeviceClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceClassSpec
-DeviceClassSpec 1:selectors:L 2:config:L 4:extendedResourceName?
+DeviceClassConfiguration 1:DeviceConfiguration:>DeviceConfiguration
+DeviceClassSpec 1:selectors:[DeviceSelector] 2:config:[DeviceClassConfiguration] 4:extendedResourceName?
+DeviceConfiguration 1:opaque?:OpaqueDeviceConfiguration
+DeviceConstraint 1:requests:[s] 2:matchAttribute? 3:distinctAttribute?
+DeviceCounterConsumption 1:counterSet! 2:counters:{Counter} 3:compatibilityGroups:[s]
+DeviceDerivedAttribute 1:name! 2:expression!
+DeviceRequest 1:name! 2:exactly?:ExactDeviceRequest 3:firstAvailable:[DeviceSubRequest]
+DeviceRequestAllocationResult 1:request! 2:driver! 3:pool! 4:device! 5:adminAccess?:b 6:tolerations:[DeviceToleration] 7:bindingConditions:[s] 8:bindingFailureConditions:[s] 9:shareID? 10:consumedCapacity:{q} 11:skipNodeOperations:[s]
+DeviceSelector 1:cel?:CELDeviceSelector
+DeviceSubRequest 1:name! 2:deviceClassName! 3:selectors:[DeviceSelector] 4:allocationMode 5:count:i 6:tolerations:[DeviceToleration] 7:capacity?:CapacityRequirements 8:derivedAttributes:[DeviceDerivedAttribute]
 DeviceTaint 1:key! 2:value 3:effect! 4:timeAdded?:t
 DeviceTaintRule 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:DeviceTaintRuleSpec 3:status!:DeviceTaintRuleStatus
 DeviceTaintRuleSpec 1:deviceSelector?:DeviceTaintSelector 2:taint!:DeviceTaint
 DeviceTaintRuleStatus 1:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1.Condition]
 DeviceTaintSelector 2:driver? 3:pool? 4:device?
+DeviceToleration 1:key 2:operator 3:value 4:effect 5:tolerationSeconds?:i
+ExactDeviceRequest 1:deviceClassName! 2:selectors:[DeviceSelector] 3:allocationMode 4:count:i 5:adminAccess?:b 6:tolerations:[DeviceToleration] 7:capacity?:CapacityRequirements 8:derivedAttributes:[DeviceDerivedAttribute]
+NetworkDeviceData 1:interfaceName 2:ips:[s] 3:hardwareAddress
+NodeAllocatableMapping 1:capacityKey? 2:capacityMultiplier?:q 3:deviceMultiplier?:q
+NodeAllocatableOverhead 1:perPod?:q 2:perContainer?:q
+NodeAllocatableResource 3:mapping?:NodeAllocatableMapping 4:overhead?:NodeAllocatableOverhead
+OpaqueDeviceConfiguration 1:driver! 2:parameters!:j
 ResourceClaim 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec 3:status!:ResourceClaimStatus
+ResourceClaimConsumerReference 1:apiGroup 3:resource! 4:name! 5:uid!
 ResourceClaimSpec 1:devices!:DeviceClaim
-ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:L 4:devices:L
+ResourceClaimStatus 1:allocation?:AllocationResult 2:reservedFor:[ResourceClaimConsumerReference] 4:devices:[AllocatedDeviceStatus]
 ResourceClaimTemplate 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimTemplateSpec
 ResourceClaimTemplateSpec 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceClaimSpec
 ResourcePool 1:name! 2:generation!:i 3:resourceSliceCount!:i
 ResourceSlice 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:ResourceSliceSpec
-ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName? 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes?:b 6:devices:L 7:perDeviceNodeSelection?:b 8:sharedCounters:L 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
+ResourceSliceSpec 1:driver! 2:pool!:ResourcePool 3:nodeName? 4:nodeSelector?:io.k8s.api.core.v1.NodeSelector 5:allNodes?:b 6:devices:[Device] 7:perDeviceNodeSelection?:b 8:sharedCounters:[CounterSet] 9:partitionTypeAttribute? 10:skipNodeOperations:[s]
 @io.k8s.api.scheduling.v1
 PriorityClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:value!:i 3:globalDefault:b 4:description 5:preemptionPolicy?
 @io.k8s.api.scheduling.v1alpha3
@@ -642,15 +745,16 @@ WorkloadReference 1:workloadName! 2:templateName!
 WorkloadSpec 1:controllerRef?:TypedLocalObjectReference 2:podGroupTemplates!:[PodGroupTemplate] 3:compositePodGroupTemplates:[CompositePodGroupTemplate]
 @io.k8s.api.storage.v1
 CSIDriver 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:CSIDriverSpec
-CSIDriverSpec 1:attachRequired?:b 2:podInfoOnMount?:b 3:volumeLifecycleModes:L 4:storageCapacity?:b 5:fsGroupPolicy? 6:tokenRequests:L 7:requiresRepublish?:b 8:seLinuxMount?:b 9:nodeAllocatableUpdatePeriodSeconds?:i 10:serviceAccountTokenInSecrets?:b 11:preventPodSchedulingIfMissing?:b
+CSIDriverSpec 1:attachRequired?:b 2:podInfoOnMount?:b 3:volumeLifecycleModes:[s] 4:storageCapacity?:b 5:fsGroupPolicy? 6:tokenRequests:[TokenRequest] 7:requiresRepublish?:b 8:seLinuxMount?:b 9:nodeAllocatableUpdatePeriodSeconds?:i 10:serviceAccountTokenInSecrets?:b 11:preventPodSchedulingIfMissing?:b
 CSINode 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:CSINodeSpec 3:status!:CSINodeStatus
 CSINodeDriver 1:name! 2:nodeID! 3:topologyKeys!:[s] 4:allocatable?:VolumeNodeResources
 CSINodeSpec 1:drivers!:[CSINodeDriver]
 CSINodeStatus 1:storageHealth:[StorageHealth]
 CSIStorageCapacity 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:nodeTopology?:io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 3:storageClassName! 4:capacity?:q 5:maximumVolumeSize?:q
-StorageClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:provisioner! 3:parameters:{s} 4:reclaimPolicy? 5:mountOptions:L 6:allowVolumeExpansion?:b 7:volumeBindingMode? 8:allowedTopologies:[io.k8s.api.core.v1.TopologySelectorTerm]
+StorageClass 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:provisioner! 3:parameters:{s} 4:reclaimPolicy? 5:mountOptions:[s] 6:allowVolumeExpansion?:b 7:volumeBindingMode? 8:allowedTopologies:[io.k8s.api.core.v1.TopologySelectorTerm]
 StorageHealth 1:name! 2:healthConditions:[StorageHealthCondition]
 StorageHealthCondition 1:status! 2:reason! 3:message 4:accessMode? 5:volumeMode? 6:lastTransitionTime!:t
+TokenRequest 1:audience! 2:expirationSeconds?:i
 VolumeAttachment 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:VolumeAttachmentSpec 3:status!:VolumeAttachmentStatus
 VolumeAttachmentSource 1:persistentVolumeName? 2:inlineVolumeSpec?:io.k8s.api.core.v1.PersistentVolumeSpec
 VolumeAttachmentSpec 1:attacher! 2:source!:VolumeAttachmentSource 3:nodeName!
@@ -670,9 +774,10 @@ StorageVersionMigrationStatus 1:conditions:[io.k8s.apimachinery.pkg.apis.meta.v1
 CustomResourceColumnDefinition 1:name! 2:type! 3:format 4:description 5:priority:i 6:jsonPath!
 CustomResourceConversion 1:strategy! 2:webhook?:WebhookConversion
 CustomResourceDefinition 1:metadata!:io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 2:spec!:CustomResourceDefinitionSpec 3:status!:CustomResourceDefinitionStatus
-CustomResourceDefinitionNames 1:plural! 2:singular 3:shortNames:L 4:kind! 5:listKind 6:categories:[s]
+CustomResourceDefinitionCondition 1:type! 2:status! 3:lastTransitionTime!:t 4:reason 5:message 6:observedGeneration:i
+CustomResourceDefinitionNames 1:plural! 2:singular 3:shortNames:[s] 4:kind! 5:listKind 6:categories:[s]
 CustomResourceDefinitionSpec 1:group! 3:names!:CustomResourceDefinitionNames 4:scope! 7:versions!:[CustomResourceDefinitionVersion] 9:conversion?:CustomResourceConversion 10:preserveUnknownFields:b
-CustomResourceDefinitionStatus 1:conditions!:L 2:acceptedNames!:CustomResourceDefinitionNames 3:storedVersions!:[s] 4:observedGeneration:i
+CustomResourceDefinitionStatus 1:conditions!:[CustomResourceDefinitionCondition] 2:acceptedNames!:CustomResourceDefinitionNames 3:storedVersions!:[s] 4:observedGeneration:i
 CustomResourceDefinitionVersion 1:name! 2:served!:b 3:storage!:b 4:schema?:CustomResourceValidation 5:subresources?:CustomResourceSubresources 6:additionalPrinterColumns:[CustomResourceColumnDefinition] 7:deprecated:b 8:deprecationWarning? 9:selectableFields:[SelectableField]
 CustomResourceSubresourceScale 1:specReplicasPath! 2:statusReplicasPath! 3:labelSelectorPath?
 CustomResourceSubresourceStatus

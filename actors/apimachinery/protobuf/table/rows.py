@@ -89,8 +89,8 @@ def _word(field: GoField) -> str:
         return ""
     options = field.tag_value("json").split(",")
     kind = _type(field.type)
-    if field.type.kind == "slice" and "rep" not in tag and kind != "y":
-        kind = STRINGS
+    if kind == STRINGS and "rep" in tag and field.type.element is not None:
+        kind = f"[{_type(field.type.element)}]"
     if "inline" in options or (not options[0] and field.type.kind == "struct"):
         return f"{tag[1]}:{field.name}:>{kind}"
     proto_name = next((part[5:] for part in tag if part.startswith("name=")), field.name)
@@ -111,11 +111,12 @@ def _type(of: GoType) -> str:
     if of.kind == "pointer" and of.element is not None:
         return _type(of.element)
     if of.kind == "slice" and of.element is not None:
-        return "y" if of.element.kind == "uint8" else f"[{_type(of.element)}]"
+        if of.element.kind == "uint8":
+            return "y"
+        # A list with a name of its own (ExtraValue) is a message that holds one.
+        return STRINGS if of.name else f"[{_type(of.element)}]"
     if of.kind == "map" and of.element is not None:
-        # A list can't be a map's value: it is a message that holds one.
-        inner = _type(of.element)
-        return f"{{{STRINGS if inner[0] == '[' else inner}}}"
+        return f"{{{_type(of.element)}}}"
     if of.kind == "struct":
         name = full_name(of)
         return _VALUES.get(name, name)
