@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, Final
 
 from broker.chaos import Chaos
-from broker.message import NO_CAUSE, Blobs, Body, Cause, Publication, Reply, Request
+from broker.message import NO_CAUSE, Blobs, Body, Cause, Message, Publication, Reply, Request
 
 #: One attempt of a request waits this long before it is sent again (same id, so a repeat is harmless).
 ATTEMPT_TIMEOUT_S: Final = 1.0
@@ -28,7 +28,8 @@ REQUEST_TIMEOUT_S: Final = 30.0
 RequestHandler = Callable[[Request], None]
 PublicationHandler = Callable[[Publication], None]
 
-_cause: contextvars.ContextVar[Cause] = contextvars.ContextVar("cause", default=NO_CAUSE)
+_cause: contextvars.ContextVar[Cause | Message] = contextvars.ContextVar("cause", default=NO_CAUSE)
+"""What is acted on: a cause, or the message that is one; most messages are handled without anybody asking."""
 
 
 class RequestError(Exception):
@@ -130,7 +131,8 @@ class Context(ABC):
     @property
     def cause(self) -> Cause:
         """What the running code is acting on. Messages sent now carry it."""
-        return _cause.get()
+        acted_on = _cause.get()
+        return Cause(acted_on.id, 0, acted_on.received_s) if isinstance(acted_on, Message) else acted_on
 
     def acting_on(self, cause: Cause) -> ActingOn:
         """Everything sent inside this block carries the given cause."""
@@ -138,11 +140,11 @@ class Context(ABC):
 
 
 class ActingOn:
-    """A block of code that acts on a cause; a class, because the fabric enters one for every message."""
+    """A block of code that acts on a cause or a message. A class, because the fabric enters one for every message."""
 
     __slots__ = ("_cause", "_token")
 
-    def __init__(self, cause: Cause) -> None:
+    def __init__(self, cause: Cause | Message) -> None:
         self._cause = cause
 
     def __enter__(self) -> None:

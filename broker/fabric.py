@@ -39,7 +39,6 @@ from broker.message import (
     VERSION,
     Blobs,
     Body,
-    Cause,
     MalformedMessage,
     Message,
     Publication,
@@ -339,7 +338,7 @@ class FabricContext(Context):
             handler = self._topics.get(message.subject)
             if handler is not None:
                 publication = Publication(message)
-                with self.acting_on(Cause(message.id, 0, message.received_s)):
+                with ActingOn(message):
                     self._guarded(lambda: handler(publication))
         else:
             self._on_answer(message)
@@ -375,7 +374,7 @@ class FabricContext(Context):
             request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
             return
         self._served[message.id] = request
-        with ActingOn(Cause(message.id, 0, message.received_s)):
+        with ActingOn(message):
             try:
                 handler(request)
             except Exception as error:  # one bad request must not take the actor down; its sender and the log get it

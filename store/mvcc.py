@@ -166,8 +166,9 @@ class Mvcc:
 
     def checked_txn(self, txn: Txn, note: str = "", wall_s: float = 0.0) -> TxnAnswer:
         """`txn` for a transaction that has passed `check_txn`."""
-        decided = self._decide(txn)
-        succeeded, operations = decided
+        compares, success, failure = txn
+        succeeded = not compares or self._all_hold(compares)
+        operations = success if succeeded else failure
         if len(operations) == 1 and type(operations[0]) is Put:  # by far the most
             self._check_put(operations[0])
             self._note = note
@@ -176,6 +177,7 @@ class Mvcc:
             self._sub_revision = 0
             self.revision += 1
             return TxnAnswer(succeeded, self.revision, [put])
+        decided = self._decided(succeeded, operations)
         self._check(decided)
         self._note = note
         self._wall_s = wall_s
@@ -322,19 +324,21 @@ class Mvcc:
 
     # -- transactions, inside
 
-    def _decide(self, txn: Txn) -> _Decided:
+    def _decided(self, succeeded: bool, operations: Sequence[Operation]) -> _Decided:
         """Evaluate all compares against the state before the transaction: nested ones don't see its writes."""
-        succeeded = True
-        for compare in txn.compares:
-            if not self._holds(compare):
-                succeeded = False
-                break
-        operations: Sequence[Operation | _Decided] = txn.success if succeeded else txn.failure
+        if not any(type(op) is Txn for op in operations):
+            return _Decided(succeeded, operations)
+        decided: list[Operation | _Decided] = []
         for op in operations:
-            if type(op) is Txn:
-                operations = [self._decide(op) if type(op) is Txn else op for op in operations]
-                break
-        return _Decided(succeeded, operations)
+            if isinstance(op, Txn):
+                holds = self._all_hold(op.compares)
+                decided.append(self._decided(holds, op.success if holds else op.failure))
+            else:
+                decided.append(op)
+        return _Decided(succeeded, decided)
+
+    def _all_hold(self, compares: Sequence[Compare]) -> bool:
+        return all(map(self._holds, compares))
 
     def _holds(self, compare: Compare) -> bool:
         if not compare.range_end:

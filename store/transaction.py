@@ -134,11 +134,15 @@ def prefix_end(prefix: bytes) -> bytes:
 
 def check_txn(txn: Txn, operations_max: int = OPERATIONS_MAX) -> None:
     """Refuse what no state of the store could make valid. Raises `StoreError`."""
+    compares, success, failure = txn
+    if len(success) == 1 and not compares and not failure and type(success[0]) is Put:  # by far the most
+        _check_operation(success[0], 0)
+        return
     _check_requests(txn, operations_max)
-    if len(txn.success) > 1 or (txn.success and type(txn.success[0]) is Txn):
-        _check_overlaps(txn.success)
-    if len(txn.failure) > 1 or (txn.failure and type(txn.failure[0]) is Txn):
-        _check_overlaps(txn.failure)
+    if len(success) > 1 or (success and type(success[0]) is Txn):
+        _check_overlaps(success)
+    if len(failure) > 1 or (failure and type(failure[0]) is Txn):
+        _check_overlaps(failure)
 
 
 def _check_requests(txn: Txn, operations_max: int) -> None:
@@ -162,9 +166,10 @@ def _check_operation(op: Operation, operations_left: int) -> None:
     if not op[0]:  # every other operation begins with its key
         raise EmptyKey
     if type(op) is Put:
-        if op.ignore_value and op.value:
+        _, value, lease, _, ignore_value, ignore_lease = op
+        if ignore_value and value:
             raise ValueProvided
-        if op.ignore_lease and op.lease:
+        if ignore_lease and lease:
             raise LeaseProvided
 
 

@@ -78,7 +78,9 @@ def _txn(compares: Any, success: Any, failure: Any, values: Iterator[bytes], nes
         raise InvalidRequest(f"transactions are nested deeper than {NESTING_MAX}")
     parts = (
         [_compare(compare) for compare in compares] if compares else (),
-        [_operation(op, values, nesting) for op in success] if success else (),
+        (_operation(success[0], values, nesting),)
+        if len(success) == 1
+        else [_operation(op, values, nesting) for op in success],
         [_operation(op, values, nesting) for op in failure] if failure else (),
     )
     return _tuple(Txn, parts)
