@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from actors.apimachinery import strategy_pod
-from actors.apimachinery.custom_resources import crd_strategy
+from actors.apimachinery.custom_resources import crd_strategy, crd_validation
 from actors.apimachinery.custom_resources.definition import CRDS
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
@@ -132,7 +132,12 @@ _TABLE: Final[Mapping[str, _Row]] = {
     "rbac.authorization.k8s.io/v1/clusterrolebindings": _Row(
         access.validate_cluster_role_binding, access.validate_binding_update
     ),
-    CRDS: _Row(None, None, crd_strategy.prepare_definition, crd_strategy.prepare_definition_update),
+    CRDS: _Row(
+        crd_validation.validate_definition,
+        crd_validation.validate_definition_update,
+        crd_strategy.prepare_definition,
+        crd_strategy.prepare_definition_update,
+    ),
     # Whatever is in these, the schema says nothing is required of it.
     "v1/endpoints": _Row(),
     "v1/serviceaccounts": _Row(),
