@@ -29,7 +29,6 @@ from actors.apimachinery.custom_resources.strategy import (
     generation_grows,
     keep_all_but_status,
     validate_custom,
-    validate_custom_update,
 )
 from actors.apimachinery.json_patch import equal
 from actors.apimachinery.operation import Object
@@ -136,7 +135,7 @@ def validate_update(resource: Resource, new: Object, old: Object, subresource: s
     """Everything wrong with a changed object, after defaults and `prepare_for_update`; empty when it may be stored."""
     errors = validate_metadata_update(resource, new, old)
     if resource.custom is not None:
-        return errors + validate_custom_update(resource.custom, new, old)
+        return errors + validate_custom(resource.custom, new, old)
     if subresource == "status":
         return errors
     rules = rules_of(resource)

@@ -41,6 +41,8 @@ class CustomVersion:
     def __init__(self, crd: Object, version: Mapping[str, Any]) -> None:
         self.crd = crd
         self.version = version
+        self.compiled_rules: Any = None
+        """What `rules` makes of the schema's rules, when they are first needed."""
 
     @property
     def crd_name(self) -> str:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from actors.apimachinery.cel.expression import CelError, CelMissing
 from actors.apimachinery.custom_resources.definition import CustomVersion
-from actors.apimachinery.custom_resources.value_validation import validate_value
+from actors.apimachinery.custom_resources.rules import RuleNode, compile_rules, evaluate_rules
+from actors.apimachinery.custom_resources.value_validation import NO_OLD, validate_value
 from actors.apimachinery.operation import Object
+from actors.apimachinery.status import FieldError
 from actors.apimachinery.validation.field import Errors
 
 _NOT_COUNTED: Final = frozenset({"metadata"})
@@ -39,11 +42,30 @@ def keep_all_but_status(new: Object, old: Object) -> None:
             new["metadata"][name] = sent[name]
 
 
-def validate_custom(custom: CustomVersion, obj: Object) -> Errors:
-    """Everything that the schema finds wrong with a new object."""
-    return validate_value(obj, custom.schema, "")
+#: After errors of these kinds a rule might read what isn't there, so none is evaluated.
+_BLOCKING: Final = frozenset({"FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"})
+_NOT_CHECKED: Final = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
 
 
-def validate_custom_update(custom: CustomVersion, new: Object, old: Object) -> Errors:
-    """Everything that the schema finds wrong with what an update changes."""
-    return validate_value(new, custom.schema, "", old)
+def validate_custom(custom: CustomVersion, obj: Object, old: Any = NO_OLD) -> Errors:
+    """Everything that the schema and its rules find wrong with a new object, or with what an update changes."""
+    errors = validate_value(obj, custom.schema, "", old)
+    try:
+        rules = _rules_of(custom)
+    except (CelError, CelMissing) as error:  # another server, which had the library, let the definition in
+        return [*errors, FieldError("InternalError", "<nil>", str(error))]
+    if rules is None:
+        return errors
+    if any(error.reason in _BLOCKING for error in errors):
+        return [*errors, FieldError("FieldValueInvalid", "<nil>", _NOT_CHECKED, "null")]
+    return errors + evaluate_rules(rules, obj, old)
+
+
+def _rules_of(custom: CustomVersion) -> RuleNode | None:
+    if custom.compiled_rules is None:
+        custom.compiled_rules = (compile_rules(custom.schema),)
+    found: RuleNode | None = custom.compiled_rules[0]
+    return found

@@ -30,10 +30,11 @@ class _Missing:
     """There was nothing before."""
 
 
-_NO_OLD: Final = _Missing()
+#: Stands for a value that had no counterpart before.
+NO_OLD: Final = _Missing()
 
 
-def validate_value(value: Any, schema: Schema, path: str, old: Any = _NO_OLD) -> Errors:
+def validate_value(value: Any, schema: Schema, path: str, old: Any = NO_OLD) -> Errors:
     """Everything wrong with a value; empty when it is what the schema says."""
     errors: Errors = []
     _validate(errors, value, schema, path, old)
@@ -63,7 +64,7 @@ def _types(schema: Schema) -> tuple[str, ...]:
 
 
 def _validate(errors: Errors, value: Any, schema: Schema, path: str, old: Any) -> None:
-    if old is not _NO_OLD and same(value, old):
+    if old is not NO_OLD and same(value, old):
         return
     if value is None and schema.get("nullable"):
         return
@@ -186,9 +187,9 @@ def _too_many(path: str, count: int, most: int) -> FieldError:
 def _correlated(value: list[Any], schema: Schema, old: Any) -> list[Any]:
     """What each item was before: items of maps are known by their keys; those of other lists are new."""
     if not isinstance(old, list) or schema.get("x-kubernetes-list-type") != "map":
-        return [_NO_OLD] * len(value)
+        return [NO_OLD] * len(value)
     before = {item_key(item, schema): item for item in old}
-    return [before.get(item_key(item, schema), _NO_OLD) for item in value]
+    return [before.get(item_key(item, schema), NO_OLD) for item in value]
 
 
 def item_key(item: Any, schema: Schema) -> str:
@@ -236,7 +237,7 @@ def _check_map(errors: Errors, value: dict[str, Any], schema: Schema, path: str,
             if not isinstance(additional, dict):
                 continue
             inner, where = additional, f"{path}.{name}" if path else name
-        _validate(errors, item, inner, where, before.get(name, _NO_OLD))
+        _validate(errors, item, inner, where, before.get(name, NO_OLD))
     if schema.get("x-kubernetes-embedded-resource"):
         _check_embedded(errors, value, path)
 
@@ -265,7 +266,7 @@ def _check_combinations(errors: Errors, value: Any, schema: Schema, path: str) -
     if choices := schema.get("allOf"):
         before = len(errors)
         for each in choices:
-            _validate(errors, value, each, path, _NO_OLD)
+            _validate(errors, value, each, path, NO_OLD)
         if len(errors) > before:
             errors.insert(before, invalid(where, _shown(value), f'"{path}" must validate all the schemas (allOf)'))
     refused = schema.get("not")
