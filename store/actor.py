@@ -23,14 +23,14 @@ from store import protocol
 from store.alarm import LEASE_COST_BYTES, NOSPACE, QUOTA_BYTES, SpaceAlarm, txn_cost
 from store.answered import AnsweredRequests
 from store.compaction import Compactor
-from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, NoSpace, StoreError
+from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, NoSpace, RequestTooLarge, StoreError
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
 from store.log import Log, LogFull
 from store.mvcc import Mvcc
 from store.publication import piece_end
 from store.retention import HistoryLimits, Retention
-from store.transaction import Txn, check_txn
+from store.transaction import TXN_BYTES_MAX, Txn, check_txn, txn_bytes
 from store.wire import InvalidRequest, log_body, range_answer, read_integers, read_range, read_txns, txn_answer
 
 #: A publication or an answer to WATCH has no more events, except when one revision alone has more.
@@ -48,8 +48,8 @@ _Outcome = tuple[Any, list[bytes]] | StoreError
 #: A write that waits for the commit: changes the data model and answers the reply's body and blobs, or is refused with
 #: a `StoreError`.
 _Apply = Callable[[], tuple[Any, list[bytes]]]
-#: The transactions of one request, each with its note.
-_Txns = list[tuple[Txn, str]]
+#: The transactions of one request, each with its note; None for one that is too large.
+_Txns = list[tuple[Txn | None, str]]
 _Pending = tuple[Request | None, _Apply | _Txns]
 
 
@@ -114,13 +114,19 @@ class StoreActor:
         except StoreError as error:
             request.fail(error.code, str(error))
             return
-        self._await_commit(request, txns)
+        if sum(map(len, request.blobs)) > TXN_BYTES_MAX:
+            accepted: _Txns = [(txn if txn_bytes(txn) <= TXN_BYTES_MAX else None, note) for txn, note in txns]
+        else:
+            accepted = [*txns]
+        self._await_commit(request, accepted)
 
     def _apply_txns(self, txns: _Txns, wall_s: float) -> tuple[Any, list[bytes]]:
         body: list[Any] = []
         blobs: list[bytes] = []
         for txn, note in txns:
             try:
+                if txn is None:
+                    raise RequestTooLarge
                 if self._alarm.watchful:
                     self._alarm.admit(txn_cost(txn))
                 answer = self._mvcc.checked_txn(txn, note, wall_s)

@@ -16,7 +16,7 @@ from store.mvcc import Mvcc
 from store.retention import Retention
 
 #: How often automatic compaction is considered.
-COMPACTION_CHECK_S: Final = 5.0
+COMPACTION_CHECK_S: Final = 1.0
 #: Compaction frees so many changes, then lets requests through for so long.
 PURGE_EVENTS: Final = 1000
 PURGE_PAUSE_S: Final = 0.01

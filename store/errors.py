@@ -70,6 +70,13 @@ class DuplicateKey(StoreError):
     message = "etcdserver: duplicate key given in txn request"
 
 
+class RequestTooLarge(StoreError):
+    """A transaction is larger than `transaction.TXN_BYTES_MAX`."""
+
+    code = "RequestTooLarge"
+    message = "etcdserver: request is too large"
+
+
 class NoSpace(StoreError):
     """The space quota is used up or the disk is full: reads and deletes go on, other writes wait for an operator."""
 

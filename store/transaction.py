@@ -15,6 +15,8 @@ from store.key_value import KeyValue
 
 #: etcd's --max-txn-ops.
 OPERATIONS_MAX: Final = 128
+#: etcd's --max-request-bytes.
+TXN_BYTES_MAX: Final = 1536 * 1024
 FROM_KEY: Final = b"\0"
 
 Target = Literal["mod", "create", "version", "lease", "value"]
@@ -130,6 +132,17 @@ def prefix_end(prefix: bytes) -> bytes:
         if prefix[last] < 0xFF:
             return prefix[:last] + bytes((prefix[last] + 1,))
     return FROM_KEY
+
+
+def txn_bytes(txn: Txn) -> int:
+    """The sizes of all keys and values in a transaction."""
+    size = sum(len(compare.key) for compare in txn.compares)
+    for op in (*txn.success, *txn.failure):
+        if isinstance(op, Txn):
+            size += txn_bytes(op)
+        else:
+            size += len(op.key) + (len(op.value) if isinstance(op, Put) else len(op.range_end))
+    return size
 
 
 def check_txn(txn: Txn, operations_max: int = OPERATIONS_MAX) -> None:

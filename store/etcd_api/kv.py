@@ -8,7 +8,7 @@ from store import protocol
 from store.etcd_api import messages
 from store.etcd_api.answers import Identity, delete_response, put_response, range_response, txn_response
 from store.etcd_api.refusal import KEY_NOT_FOUND, Refusal, check_size
-from store.etcd_api.requests import delete_operation, put_operation, range_request, txn_row
+from store.etcd_api.requests import delete_operation, is_read_only, put_operation, range_request, txn_row
 from store.etcd_api.store_client import StoreClient
 
 #: A physical compaction may take long.
@@ -48,8 +48,9 @@ class KV:
         return delete_response(self._identity.header(revision), answers[0], found)
 
     async def Txn(self, request: Any) -> Any:
-        """Carry out a transaction."""
-        check_size(request.ByteSize())
+        """Carry out a transaction. One that only reads may be of any size, as in etcd."""
+        if not is_read_only(request):
+            check_size(request.ByteSize())
         values: list[bytes] = []
         row = txn_row(request, values)
         succeeded, revision, answers, found = await self._store.txn(row, values)

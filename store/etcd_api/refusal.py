@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.context import RequestFailed, RequestTimeout
 from store import errors, wire
+from store.transaction import TXN_BYTES_MAX
 
 INVALID_ARGUMENT: Final = 3
 NOT_FOUND: Final = 5
@@ -25,14 +26,13 @@ class Refusal(Exception):
 
 
 TIMED_OUT: Final = "etcdserver: request timed out"
-REQUEST_TOO_LARGE: Final = "etcdserver: request is too large"
 AUTH_NOT_ENABLED: Final = "etcdserver: authentication is not enabled"
 KEY_NOT_FOUND: Final = errors.KeyNotFound.message
 INVALID_SORT: Final = "etcdserver: invalid sort option"
 COMPACTED: Final = errors.Compacted.message
 
-#: etcd's --max-request-bytes, and what gRPC may carry beside it.
-REQUEST_BYTES_MAX: Final = 1536 * 1024
+#: What etcd puts around a write before it measures it, and what gRPC may carry beside a request.
+RAFT_OVERHEAD_BYTES: Final = 17
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 
 
@@ -63,5 +63,5 @@ def failed_txn(code: str, message: str) -> Refusal:
 
 def check_size(request_bytes: int) -> None:
     """Refuse a write that is larger than etcd takes. Raises `Refusal`."""
-    if request_bytes > REQUEST_BYTES_MAX:
-        raise Refusal(INVALID_ARGUMENT, REQUEST_TOO_LARGE)
+    if request_bytes + RAFT_OVERHEAD_BYTES > TXN_BYTES_MAX:
+        raise Refusal(INVALID_ARGUMENT, errors.RequestTooLarge.message)

@@ -68,6 +68,11 @@ def delete_operation(request: Any) -> Row:
     return ["delete", request.key, request.range_end, request.prev_kv]
 
 
+def is_read_only(request: Any) -> bool:
+    """Whether a transaction has ranges alone."""
+    return all(op.WhichOneof("request") == "request_range" for op in (*request.success, *request.failure))
+
+
 def txn_row(request: Any, values: list[bytes]) -> Row:
     """A transaction of a TXN request (without its note); the values of its puts go to `values`. Raises `Refusal`."""
     return [

@@ -17,16 +17,17 @@ from store.etcd_api.kv import KV
 from store.etcd_api.lease import Lease
 from store.etcd_api.listen import EtcdApiConfig
 from store.etcd_api.maintenance import Auth, Cluster, Maintenance
-from store.etcd_api.refusal import GRPC_OVERHEAD_BYTES, REQUEST_BYTES_MAX, Refusal, refusal_of
+from store.etcd_api.refusal import GRPC_OVERHEAD_BYTES, Refusal, refusal_of
 from store.etcd_api.services import SERVICES, service_handler
 from store.etcd_api.store_client import StoreClient
 from store.etcd_api.watch_hub import WatchHub
 from store.etcd_api.watch_stream import WatchStream
+from store.transaction import TXN_BYTES_MAX
 
 STOP_S: Final = 0.5
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES),
+    ("grpc.max_receive_message_length", TXN_BYTES_MAX + GRPC_OVERHEAD_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
     # etcd's clients ping as often as every 5 s.

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from store.etcd_api import messages
-from store.etcd_api.refusal import GRPC_OVERHEAD_BYTES, REQUEST_BYTES_MAX
+from store.etcd_api.refusal import GRPC_OVERHEAD_BYTES
 from store.protocol import DELETE, PUT
-from store.transaction import FROM_KEY
+from store.transaction import FROM_KEY, TXN_BYTES_MAX
 
 #: Stands for no watch: in errors, and in progress marks that mean every watch of the stream.
 NO_WATCH: Final = -1
 #: A fragment's size, as etcd has it.
-FRAGMENT_BYTES_MAX: Final = REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES
+FRAGMENT_BYTES_MAX: Final = TXN_BYTES_MAX + GRPC_OVERHEAD_BYTES
 
 
 #: A response to a watcher that is behind has the changes of at most so many revisions (etcd's watchBatchMaxRevs).

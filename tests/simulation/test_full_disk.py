@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actors.apimachinery.status import ApiError
+from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import FaultProfile
 from actors.simulation.run import Run, Schedule
@@ -32,3 +34,18 @@ def test_a_rollout_over_a_full_disk_converges(at_s: float) -> None:
     assert refused, "nobody wrote while the disk was full"
     assert not run.cluster.log.load().nospace
     assert not [crash for crash in run.cluster.sim.crashes if crash.actor == "store"], "the store must not crash"
+
+
+def test_the_api_server_says_what_etcd_says() -> None:
+    """As a Kubernetes API server passes it on: code 500, no reason, etcd's text."""
+    with SimulatedCluster(seed=1, nodes=1) as cluster:
+        cluster.start()
+        cluster.log.is_full = True
+        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
+        with pytest.raises(ApiError) as refused:
+            cluster.run(cluster.client.create("v1/configmaps", config_map))
+        assert refused.value.code == 500
+        assert refused.value.status["reason"] == ""
+        assert refused.value.message == "etcdserver: mvcc: database space exceeded"
+        assert cluster.run(cluster.client.list("v1/nodes"))
+        cluster.log.is_full = False

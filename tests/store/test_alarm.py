@@ -251,3 +251,15 @@ def test_what_a_transaction_costs():
     assert txn_cost(Txn((), (DeleteRange(b"a"), Range(b"a")), (Txn((), (put,), ()),))) == 256 + 8
     assert txn_cost(Txn((), (DeleteRange(b"a"),))) == 0
     assert NoSpace.grpc_code == 8
+
+
+def test_a_transaction_that_is_too_large_is_refused_alone():
+    """etcd's 1.5 MiB; the others of its batch are carried out."""
+    with World() as world:
+        fits, too_large = b"x" * (1536 * 1024 - 1), b"x" * (1536 * 1024)
+        rows = [[[], [["put", key, 0]], [], ""] for key in (b"a", b"b", b"c")]
+        first, second, third = world.ask(TXN, rows, [fits, too_large, b""])
+        assert (first[:2], third[:2]) == ([True, 2], [True, 3])
+        assert second == [None, 2, ["RequestTooLarge", "etcdserver: request is too large"]]
+        nested = ["txn", [], [["put", b"d", 0], ["put", b"e", 0]], []]
+        assert world.txn(nested, values=[fits, fits])[2][0] == "RequestTooLarge"
