@@ -17,7 +17,7 @@ from store.mvcc import Mvcc
 from store.sqlite_log import SqliteLog
 from store.transaction import DeleteRange, Put, Txn
 
-EXAMPLES = 20_000 if os.environ.get("PODCHAIN_LONG") else 400
+EXAMPLES = 20_000 if os.environ.get("PODCHAIN_LONG") else 150
 FILES = ("log", "log-wal", "log-mark")
 
 
