@@ -63,6 +63,8 @@ def prepare_for_create(resource: Resource, obj: Object) -> None:
         metadata["generation"] = 1
     if rules.has_status and not rules.keeps_status_on_create:
         obj.pop("status", None)
+        if resource.custom is None:
+            obj["status"] = {}  # a struct, not a pointer, in Kubernetes' types: it is never left out
     if rules.prepare_create is not None:
         rules.prepare_create(obj)
 
