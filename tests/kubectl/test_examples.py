@@ -96,3 +96,11 @@ def test_placement(fresh):
     for app in ("spread-web", "near-cache"):
         nodes = fresh.ok("get", "pods", "-l", f"app={app}", "-o", "jsonpath={.items[*].spec.nodeName}").split()
         assert sorted(nodes) == ["node-1", "node-2", "node-3"]
+
+
+def test_crontab_definition(fresh):
+    assert apply(fresh, "crontab-crd.yaml") == (
+        "customresourcedefinition.apiextensions.k8s.io/crontabs.stable.example.com created\n"
+    )
+    fresh.ok("wait", "--for=condition=established", "crd/crontabs.stable.example.com", "--timeout=10s")
+    assert fresh.run("get", "ct").err == "No resources found in default namespace.\n"
