@@ -9,11 +9,12 @@ from typing import Final
 
 import psutil
 
+from actors.chaos.soak_load import CONTAINERS_SLEEP
 from actors.supervisor.cluster_directory import ClusterDirectory
 from actors.supervisor.commands.ps import usage
 from actors.supervisor.state_file import read_state
 
-#: What counts as growth of one actor. Caches fill, and the history of the store is kept (`store.retention`).
+#: What is not counted as growth of one actor: caches fill.
 MEMORY_SLACK_BYTES: Final = 64 * 2**20
 FDS_SLACK: Final = 24
 MIB: Final = 2**20
@@ -53,12 +54,12 @@ def footprint(directory: ClusterDirectory) -> Footprint:
     return Footprint(memory, fds)
 
 
-def grown(before: Footprint, after: Footprint) -> Sequence[str]:
-    """What an actor takes more of than its work explains."""
+def grown(before: Footprint, after: Footprint, kept_bytes: Mapping[str, int]) -> Sequence[str]:
+    """What an actor takes more of than its work explains, such as the history that it is there to keep."""
     problems = []
     for name, bytes_after in after.memory.items():
         bytes_before = before.memory.get(name, bytes_after)
-        if bytes_after - bytes_before > MEMORY_SLACK_BYTES:
+        if bytes_after - bytes_before > MEMORY_SLACK_BYTES + kept_bytes.get(name, 0):
             problems.append(f"{name}: memory grew from {bytes_before // MIB} to {bytes_after // MIB} MiB")
     for name, fds_after in after.fds.items():
         fds_before = before.fds.get(name, fds_after)
@@ -68,13 +69,28 @@ def grown(before: Footprint, after: Footprint) -> Sequence[str]:
 
 
 def strays(directory: ClusterDirectory) -> list[str]:
-    """Processes that call themselves actors of the cluster and are not known to its supervisor."""
+    """Processes that call themselves actors of the cluster, write its logs, and are not known to its supervisor."""
     state = read_state(directory)
     known = {actor.process.pid for actor in state.actors} | {state.supervisor.pid} if state is not None else set()
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             title = " ".join(process.cmdline())
-            if title.startswith(f"podchain: {directory.name}/") and process.pid not in known:
-                found.append(f"{process.pid} {title}")
+            if not title.startswith(f"podchain: {directory.name}/") or process.pid in known:
+                continue
+            if any(file.path.startswith(str(directory.logs)) for file in process.open_files()):
+                found.append(f"{process.pid} {title.strip()}")
     return sorted(found)
+
+
+def containers(directory: ClusterDirectory) -> list[int]:
+    """The processes of the soak's containers, wherever they are now: they sleep for a time that nothing else does.
+
+    They run in their nodes' directories; that is how those of another cluster are told apart.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if CONTAINERS_SLEEP in process.cmdline() and process.cwd().startswith(str(directory.data)):
+                found.append(process.pid)
+    return found

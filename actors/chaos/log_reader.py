@@ -8,7 +8,7 @@ from typing import Final
 from actors.apimachinery.meta import Key, key_of
 from actors.apimachinery.operation import decode_object
 from actors.simulation.oracles import Oracles
-from broker.context import Context, RequestError
+from broker.context import Context, RequestError, RequestFailed
 from store.protocol import DELETE, RANGE, STATUS, WATCH
 
 REGISTRY: Final = b"/registry/"
@@ -46,8 +46,20 @@ class LogReader:
         """Show what happens, for ever."""
         while True:
             with contextlib.suppress(RequestError):
-                await self.read()
+                try:
+                    await self.read()
+                except RequestFailed as failure:
+                    if failure.code == "FutureRevision":
+                        await self._begin_anew()
             await self._ctx.sleep(ASK_EVERY_S)
+
+    async def _begin_anew(self) -> None:
+        """The store does not know a revision that it has told: what it has forgotten is gone."""
+        self._oracles.violations.append(f"the store went back: it does not know revision {self.position} any more")
+        self._known.clear()
+        self._oracles.objects.clear()
+        self._oracles.revision = self.position = 0
+        await self.load()
 
     async def read(self) -> None:
         """Show what has happened since. Raises `RequestError`."""

@@ -16,28 +16,35 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.status import ApiError
-from actors.chaos.footprint import Footprint, footprint, grown, strays
+from actors.chaos.footprint import Footprint, containers, footprint, grown, strays
+from actors.chaos.http_user_client import HttpUserClient
 from actors.chaos.ledger import Ledger, ObjectKey, State
 from actors.chaos.log_reader import LogReader
 from actors.chaos.soak_fate import Fate, nothing_left_in_force
-from actors.chaos.soak_load import NAMESPACE, Operator, Writer, state_of
+from actors.chaos.soak_load import NAMESPACE, Operator, UserClient, Writer, state_of
+from actors.chaos.soak_views import ClientViews
 from actors.client.client import Client
+from actors.gateway.credential_files import CredentialFiles
 from actors.simulation.oracles import Oracles, unsettled
+from actors.supervisor.cluster_config import ClusterConfig
 from actors.supervisor.cluster_directory import ClusterDirectory
 from actors.supervisor.session import connect
 from actors.supervisor.state_file import read_state
 from broker.chaos import FAULTS_TOPIC
-from broker.context import Context, RequestError
+from broker.context import Context, RequestError, RequestTimeout
 from broker.message import Publication
+from store.protocol import STATUS
 
 OPERATORS: Final = 3
-WRITERS: Final = 3
+WRITERS: Final = 2
+HTTP_WRITERS: Final = 2
 #: Load without faults, before the first footprint is taken.
 WARM_UP_S: Final = 3.0
 CONVERGE_WITHIN_S: Final = 120.0
 #: What has converged must stay so for this long.
 STAYS_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.1
+GATEWAY_WITHIN_S: Final = 20.0
 CLEAN_UP_WITHIN_S: Final = 30.0
 
 
@@ -88,13 +95,14 @@ class Soak:
     """One soak of a running cluster."""
 
     def __init__(
-        self, directory: ClusterDirectory, seed: int, duration_s: float, kill_every_s: float, *, own_disk: bool
+        self, directory: ClusterDirectory, config: ClusterConfig, seed: int, duration_s: float, kill_every_s: float
     ) -> None:
         self._directory = directory
         self._seed = seed
         self._duration_s = duration_s
         self._kill_every_s = kill_every_s
-        self._own_disk = own_disk
+        self._config = config
+        self._views: ClientViews | None = None
         self._oracles = Oracles()
         self._ledger = Ledger()
         self._met: dict[str, Mapping[str, int]] = {}
@@ -111,7 +119,7 @@ class Soak:
             reader = LogReader(ctx, self._oracles)
             await reader.load()
             following = asyncio.create_task(reader.follow())
-            fate = Fate(ctx, self._directory, self._seed, own_disk=self._own_disk)
+            fate = Fate(ctx, self._directory, self._seed, own_disk=self._config.store != "etcd")
             with nothing_left_in_force(self._directory):
                 report = await self._story(ctx, users_ctx, fate, reader)
             following.cancel()
@@ -120,7 +128,10 @@ class Soak:
             return report
 
     async def _story(self, ctx: Context, users_ctx: Context, fate: Fate, reader: LogReader) -> SoakReport:
-        users = self._start_users(Client(users_ctx))
+        await self._gateway_serves(ctx)
+        self._views = views = ClientViews(users_ctx, self._directory, self._config.gateway_port)
+        await views.start()
+        users = self._start_users(users_ctx)
         started_s = ctx.monotonic_s()
         await self._wait(ctx, "warming up", WARM_UP_S, fate)
         before = footprint(self._directory)
@@ -145,7 +156,8 @@ class Soak:
         after = footprint(self._directory)
         problems += [f"invariant: {violation}" for violation in self._oracles.violations[:10]]
         problems += [f"stray process: {stray}" for stray in strays(self._directory)]
-        problems += grown(before, after)
+        views.stop()
+        problems += grown(before, after, {"store": await _history_bytes(ctx)})
         duration_s = healed_s - started_s
         return self._report(
             fate, duration_s, -1.0 if converged_s is None else converged_s - healed_s, problems, before, after
@@ -182,16 +194,28 @@ class Soak:
 
     # Users
 
-    def _start_users(self, client: Client) -> list[asyncio.Task[None]]:
+    async def _gateway_serves(self, ctx: Context) -> None:
+        """Until the gateway can be used; it makes its credentials when the cluster is ready already."""
+        until_s = ctx.monotonic_s() + GATEWAY_WITHIN_S
+        while self._config.gateway_port and not CredentialFiles(self._directory.gateway).complete:
+            if ctx.monotonic_s() > until_s:
+                raise RequestTimeout("the gateway has no credentials yet; podchain actor-logs gateway tells more")
+            await ctx.sleep(LOOK_EVERY_S)
+
+    def _start_users(self, ctx: Context) -> list[asyncio.Task[None]]:
         tasks = []
-        kinds: list[tuple[Callable[..., Any], str, int]] = [
-            (Operator, "rollout", OPERATORS),
-            (Writer, "note", WRITERS),
+        client = Client(ctx)
+        kinds: list[tuple[Callable[..., Any], UserClient, str, int]] = [
+            (Operator, client, "rollout", OPERATORS),
+            (Writer, client, "note", WRITERS),
         ]
-        for kind, name, count in kinds:
+        if self._config.gateway_port:
+            http_client = HttpUserClient(ctx, self._directory, self._config.gateway_port)
+            kinds.append((Writer, http_client, "http-note", HTTP_WRITERS))
+        for kind, its_client, name, count in kinds:
             for number in range(count):
                 chance = Random(f"{name}/{number}/{self._seed}")  # noqa: S311 - a seed is the point
-                user = kind(client, self._ledger, chance)
+                user = kind(its_client, self._ledger, chance)
                 tasks.append(asyncio.create_task(user.act(f"{name}-{number}")))
         return tasks
 
@@ -258,11 +282,31 @@ class Soak:
             for node in self._oracles.of_kind("Node")
             if not _ready(node)
         ]
-        return [*away, *nodes, *own]
+        untrue = self._views.untrue(self._oracles) if self._views is not None else []
+        return [*away, *nodes, *own, *untrue, *self._wrong_containers()]
+
+    def _wrong_containers(self) -> list[str]:
+        """With real processes: as many must run as pods say."""
+        if self._config.runtime != "process":
+            return []
+        pods = [pod for pod in self._oracles.of_kind("Pod") if pod["metadata"].get("namespace") == NAMESPACE]
+        running = containers(self._directory)
+        if len(running) == len(pods):
+            return []
+        return [f"{len(running)} container processes run for {len(pods)} pods"]
 
     def _shown(self, key: ObjectKey) -> State:
         kind, name = key
         return state_of(self._oracles.objects.get(kind, {}).get(Key(NAMESPACE, name)))
+
+
+async def _history_bytes(ctx: Context) -> int:
+    """What the store keeps of the past, within limits of its own (`store.retention`)."""
+    try:
+        reply = await ctx.request("store", STATUS)
+    except RequestError:
+        return 0
+    return int(reply.body["history_bytes"])
 
 
 def _ready(node: Mapping[str, Any]) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import sys
 import time
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, TextIO
 
 import click
 import orjson
@@ -37,8 +37,7 @@ MIB: Final = 2**20
 def soak(ctx: click.Context, minutes: float, every_s: float, seed: int, output: str | None) -> None:
     """The command."""
     directory, _ = running_cluster(ctx)
-    own_disk = load_config(directory).store != "etcd"
-    story = Soak(directory, seed, 60 * minutes, every_s, own_disk=own_disk)
+    story = Soak(directory, load_config(directory), seed, 60 * minutes, every_s)
     try:
         report = asyncio.run(_with_progress(story))
     except (ApiError, RequestError) as error:
@@ -56,25 +55,20 @@ def soak(ctx: click.Context, minutes: float, every_s: float, seed: int, output: 
 
 
 async def _with_progress(story: Soak) -> SoakReport:
-    with _shown():
-        showing = asyncio.create_task(_show(story))
-        try:
-            return await story.run()
-        finally:
-            showing.cancel()
-
-
-@contextlib.contextmanager
-def _shown() -> Iterator[None]:
+    screen = sys.stderr
+    showing = asyncio.create_task(_show(story, screen))
     try:
-        yield
+        # What reaches this process damaged is said on standard error, too: an actor has a log for that.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return await story.run()
     finally:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\033[K")
+        showing.cancel()
+        if screen.isatty():
+            screen.write("\r\033[K")
 
 
-async def _show(story: Soak) -> None:
-    terminal = sys.stderr.isatty()
+async def _show(story: Soak, screen: TextIO) -> None:
+    terminal = screen.isatty()
     started_s = time.monotonic()
     while True:
         await asyncio.sleep(SHOWN_EVERY_S if terminal else TOLD_EVERY_S)
@@ -82,8 +76,8 @@ async def _show(story: Soak) -> None:
         elapsed_s = int(time.monotonic() - started_s)
         line = f"{elapsed_s // 60:02}:{elapsed_s % 60:02} {p.phase}: {p.faults} faults, {p.acknowledged} acknowledged"
         line += f"; {p.waiting_for}" if p.waiting_for else ""
-        sys.stderr.write(f"\r\033[K{line[:118]}" if terminal else f"{line}\n")
-        sys.stderr.flush()
+        screen.write(f"\r\033[K{line[:118]}" if terminal else f"{line}\n")
+        screen.flush()
 
 
 def table(report: SoakReport) -> list[str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError
 from actors.chaos.ledger import Ledger, ObjectKey, State
-from actors.client.client import Client
-from broker.context import RequestError
+from broker.context import Context, RequestError
 
 NAMESPACE: Final = "chaos-soak"
 DEPLOYMENTS: Final = "apps/v1/deployments"
 MAPS: Final = "v1/configmaps"
 REPLICAS_MAX: Final = 6
+#: What containers do; with real processes they are known by this number.
+CONTAINERS_SLEEP: Final = "98765.4321"
 #: A user waits this long between two operations, on average.
 PAUSE_S: Final = 0.2
 RETRY_S: Final = 0.2
@@ -31,7 +32,13 @@ Operation = Callable[[], Awaitable[Any]]
 
 def deployment(name: str, replicas: int, image: str) -> Object:
     """A small Deployment."""
-    container = {"name": "main", "image": image, "resources": {"requests": {"cpu": "10m", "memory": "8Mi"}}}
+    command = ["sleep", CONTAINERS_SLEEP]
+    container = {
+        "name": "main",
+        "image": image,
+        "command": command,
+        "resources": {"requests": {"cpu": "10m", "memory": "8Mi"}},
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -64,6 +71,17 @@ def state_of(obj: Object | None) -> State:
     return f"{spec['replicas']} x {spec['template']['spec']['containers'][0]['image']}"
 
 
+class UserClient(Protocol):
+    """What a user needs of a client, native or over HTTP."""
+
+    ctx: Context
+
+    async def get(self, resource: str, name: str, namespace: str) -> Object: ...
+    async def create(self, resource: str, obj: Object) -> Object: ...
+    async def update(self, resource: str, obj: Object) -> Object: ...
+    async def delete(self, resource: str, name: str, namespace: str, *, options: Mapping[str, Any]) -> Object: ...
+
+
 class User:
     """Does one thing after another to objects that are theirs alone.
 
@@ -71,7 +89,7 @@ class User:
     after a later one.
     """
 
-    def __init__(self, client: Client, ledger: Ledger, chance: Random) -> None:
+    def __init__(self, client: UserClient, ledger: Ledger, chance: Random) -> None:
         self.client = client
         self.ledger = ledger
         self.chance = chance

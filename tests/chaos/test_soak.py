@@ -63,6 +63,19 @@ def test_a_soak_loses_nothing_and_the_cluster_converges(home: Path, seed: int) -
     assert json.loads(podchain("chaos", "status", "-o", "json"))["faults"] == []
 
 
+def test_a_store_that_forgets_is_found_out(home: Path) -> None:
+    """The suite bites: with a store in memory, whose kill loses everything, the same soak must fail."""
+    run_process("up", "--detach", "--nodes", "1", "--no-gateway", "--store", "memory")
+    command = [sys.executable, str(ROOT / "cli.py"), "chaos", "soak", "--minutes", "0.05", "-o", "json"]
+    soaking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    time.sleep(3.0)
+    podchain("chaos", "kill", "store")
+    report = json.loads(soaking.communicate(timeout=200)[0])
+    assert soaking.returncode == 1
+    assert report["lost"]
+    assert any("the store went back" in problem for problem in report["problems"])
+
+
 def test_an_interrupted_soak_leaves_no_fault_in_force(home: Path) -> None:
     run_process("up", "--detach", "--nodes", "1", "--no-gateway")
     command = [sys.executable, str(ROOT / "cli.py"), "chaos", "soak", "--minutes", "5", "--every", "30s"]
