@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
@@ -53,10 +53,10 @@ class WatchStream:
     def _has(self, watcher: Watcher) -> bool:
         return self._watchers.get(watcher.id) is watcher
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, name: str, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Watcher) -> None:
         async def until_store_is_gone() -> None:
             try:
-                await work
+                await work(*arguments)
             except RequestTimeout as error:
                 self._send(refusal_of(error))
 
@@ -110,7 +110,7 @@ class WatchStream:
             case "cancel_request":
                 await self._cancel(request.cancel_request.watch_id)
             case "progress_request":
-                self._start(self._report_progress(), "watch-progress")
+                self._start("watch-progress", self._report_progress)
 
     async def _revision(self) -> int:
         reply = await self._ctx.request(STORE, protocol.STATUS)
@@ -137,9 +137,9 @@ class WatchStream:
         if watcher.next_revision > self._hub.revision and not watcher.wants_prev_kv:
             watcher.synced = True
         else:
-            self._start(self._catch_up(watcher), "watch-catch-up")
+            self._start("watch-catch-up", self._catch_up, watcher)
         if watcher.wants_progress:
-            self._start(self._report_when_quiet(watcher), "watch-notify")
+            self._start("watch-notify", self._report_when_quiet, watcher)
 
     def _free_id(self) -> int:
         while self._next_id in self._watchers or self._next_id in self._compacted_ids:
@@ -164,7 +164,7 @@ class WatchStream:
         """Have a watcher read from the log what begins with a revision."""
         watcher.synced = False
         watcher.next_revision = revision
-        self._start(self._catch_up(watcher), "watch-catch-up")
+        self._start("watch-catch-up", self._catch_up, watcher)
 
     async def _catch_up(self, watcher: Watcher) -> None:
         """Read the log until the watcher knows what the hub knows."""

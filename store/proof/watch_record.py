@@ -81,6 +81,8 @@ class WatchRecord:
     sessions: list[Session] = field(default_factory=list)
     through: int = 0
     """The watcher was given time enough to be told everything up to here; 0 when nothing is known of that."""
+    compacted: int = 0
+    """The last compaction of the run: previous values older than it may be missing, as in etcd."""
 
     def resume(self) -> Session:
         """Begin the next session where the last one ended."""
