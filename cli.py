@@ -18,6 +18,7 @@ CLUSTER_COMMANDS: Mapping[str, str] = {
     "ps": "actors.supervisor.commands.ps:ps",
     "chaos": "actors.chaos.commands:chaos",
     "actor-logs": "actors.supervisor.commands.actor_logs:actor_logs",
+    "store": "actors.supervisor.commands.store:store",
 }
 
 
