@@ -63,7 +63,10 @@ def fail(error: BaseException) -> None:
 
 def serve(directory: str) -> None:
     async def act() -> None:
-        await run_store(ZeroMQContext("store", endpoints(directory), on_crash=fail), SqliteLog(Path(directory, "log")))
+        await run_store(
+            ZeroMQContext("store", endpoints(directory), on_crash=fail),
+            SqliteLog(Path(directory, "log"), wal_room=True),
+        )
 
     gc.set_threshold(*GC_THRESHOLDS)  # as every actor's process has it
     asyncio.run(act())

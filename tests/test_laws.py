@@ -58,6 +58,7 @@ SHELL_FILES = {
     "store/sqlite_format.py": "its tables",
     "store/high_water.py": "how far it was acknowledged",
     "store/reserve.py": "space for the day the disk is full",
+    "store/wal_room.py": "room at the end of the write-ahead log",
     "store/etcd_log.py": "the store's log in etcd",
     "store/etcd_api/server.py": "the gRPC server",
     "store/etcd_api/__main__.py": "its command line",

@@ -104,7 +104,7 @@ def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
     from store.sqlite_log import SqliteLog
 
     def arguments() -> tuple[Any, ...]:
-        log = MemoryLog() if config.store == "memory" else SqliteLog(directory.store_file)
+        log = MemoryLog() if config.store == "memory" else SqliteLog(directory.store_file, wal_room=True)
         return log, history, config.quota_backend_bytes
 
     async def run(ctx: Any, log: Any, *limits: Any) -> None:

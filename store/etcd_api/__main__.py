@@ -97,7 +97,7 @@ def _fork_store(endpoints: Endpoints, data: Path | None, history: HistoryLimits,
         os._exit(0)
 
     threading.Thread(target=end_with_parent, daemon=True, name="lifeline").start()
-    log = SqliteLog(data) if data else MemoryLog()
+    log = SqliteLog(data, wal_room=True) if data else MemoryLog()
     try:
         asyncio.run(_act("store", endpoints, lambda ctx: run_store(ctx, log, history, quota_bytes)))
     except BaseException:
