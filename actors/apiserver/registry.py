@@ -235,7 +235,7 @@ class Registry:
         targets, watched_by = [call.target()], []
         if call.resource.namespaced:
             targets, watched_by = [*targets, namespace_target(call.namespace)], ["mod"]
-        plan = lambda states: plan_apply(call, config, make, states)  # noqa: E731
+        plan = lambda states: shown_plan(call.resource, plan_apply(call, config, make, states))  # noqa: E731
         self._start(call, Write(call.operation, call.id, targets, plan, done, watched_by))
 
     def _bind(self, call: Call, done: Done) -> None:

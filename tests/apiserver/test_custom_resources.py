@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from custom_definitions import CRON_SCHEMA, GROUP, cron_tab, definition, version
 
 from actors.apimachinery.custom_resources.definition import CRDS, condition_of
+from actors.apimachinery.status import ApiError
 from actors.client.informer import InformerSet
 
 CRONTABS = f"{GROUP}/v1/crontabs"
@@ -244,3 +246,51 @@ def test_an_update_need_not_repair_what_it_leaves_alone(cluster):
     cluster.call("patch", CRONTABS, "default", "nightly", "", {"spec": {"image": "nginx"}}, merge)
     refusal = cluster.refused("patch", CRONTABS, "default", "nightly", "", {"spec": {"replicas": 8}}, merge)
     assert "should be less than or equal to 5" in refusal.message
+
+
+def test_server_side_apply_merges_lists_by_the_schemas_keys(cluster):
+    establish(cluster, definition(versions=[version(), version("v1beta1", storage=False)]))
+
+    def apply(manager: str, spec: dict[str, Any], **options: Any):
+        body = {**cron_tab(spec=spec), "metadata": {"name": "nightly"}}
+        options = {"patchType": "apply", "fieldManager": manager, **options}
+        return cluster.call("patch", CRONTABS, "default", "nightly", "", body, options).object
+
+    apply("a", {"cronSpec": "x", "ports": [{"name": "http", "port": 80}]})
+    merged = apply("b", {"cronSpec": "x", "ports": [{"name": "https", "port": 443}]})
+    assert [port["name"] for port in merged["spec"]["ports"]] == ["http", "https"]
+    assert merged["spec"]["replicas"] == 1
+    with pytest.raises(ApiError) as caught:
+        apply("b", {"cronSpec": "y"})
+    assert caught.value.code == 409
+    left = apply("a", {"cronSpec": "x"})
+    assert [port["name"] for port in left["spec"]["ports"]] == ["https"]
+    with pytest.raises(ApiError) as caught:
+        apply("a", {"cronSpec": "x", "replicas": 99}, force=True)
+    assert caught.value.code == 422
+    beta = {**cron_tab(spec={"image": "nginx"}, api_version="v1beta1"), "metadata": {"name": "nightly"}}
+    options = {"patchType": "apply", "fieldManager": "c", "force": True}
+    shown = cluster.call("patch", f"{GROUP}/v1beta1/crontabs", "default", "nightly", "", beta, options).object
+    assert (shown["apiVersion"], shown["spec"]["image"]) == (f"{GROUP}/v1beta1", "nginx")
+    assert cluster.get(CRONTABS, "nightly")["apiVersion"] == f"{GROUP}/v1"
+
+
+def test_a_rule_refuses_and_a_definition_with_a_bad_rule_is_refused(cluster):
+    rule = {"rule": "self.replicas <= 5 || self.image != 'busybox'", "message": "busybox doesn't scale"}
+    schema = deepcopy(CRON_SCHEMA)
+    schema["properties"]["spec"]["x-kubernetes-validations"] = [rule]
+    bad = deepcopy(schema)
+    bad["properties"]["spec"]["x-kubernetes-validations"] = [{"rule": "self.nope > 1"}]
+    refusal = cluster.refused("create", CRDS, "", CRD_NAME, "", definition(versions=[version(schema=bad)]))
+    assert refusal.code == 422
+    (cause,) = refusal.status["details"]["causes"]
+    where = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
+    assert cause["field"] == where
+    assert "undefined field 'nope'" in cause["message"]
+    establish(cluster, definition(versions=[version(schema=schema)]))
+    refusal = cluster.refused(
+        "create", CRONTABS, "default", "nightly", "", cron_tab(spec={"cronSpec": "x", "replicas": 6})
+    )
+    assert refusal.status["details"]["causes"] == [
+        {"reason": "FieldValueInvalid", "message": 'Invalid value: "object": busybox doesn\'t scale', "field": "spec"}
+    ]
