@@ -138,9 +138,9 @@ def validate_update(resource: Resource, new: Object, old: Object, subresource: s
     errors = validate_metadata_update(resource, new, old)
     if resource.custom is not None:
         return errors + validate_custom(resource.custom, new, old)
-    if subresource == "status":
-        return errors
     rules = rules_of(resource)
+    if subresource == "status":
+        return errors + rules.validate_status(new) if rules.validate_status is not None else errors
     if rules.validate is not None and spec_changed(new, old):
         errors.extend(rules.validate(new))
     if rules.validate_update is not None and not subresource:

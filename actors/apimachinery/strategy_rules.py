@@ -68,6 +68,7 @@ class Rules:
     validate: Validate | None = None
     validate_update: ValidateUpdate | None = None
     validate_create: Validate | None = None
+    validate_status: Validate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class _Row:
     prepare_create: Prepare | None = None
     prepare_update: PrepareUpdate | None = None
     validate_create: Validate | None = None
+    validate_status: Validate | None = None
 
 
 _TABLE: Final[Mapping[str, _Row]] = {
@@ -137,6 +139,7 @@ _TABLE: Final[Mapping[str, _Row]] = {
         crd_validation.validate_definition_update,
         crd_strategy.prepare_definition,
         crd_strategy.prepare_definition_update,
+        validate_status=crd_validation.validate_stored_versions,
     ),
     # Whatever is in these, the schema says nothing is required of it.
     "v1/endpoints": _Row(),
@@ -178,6 +181,7 @@ def _make_rules(resource: Resource) -> Rules:
         row.validate,
         row.validate_update,
         row.validate_create,
+        row.validate_status,
     )
 
 

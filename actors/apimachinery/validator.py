@@ -26,7 +26,7 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 from pydantic_core import core_schema as cs
 
 from actors.apimachinery.custom_resources.definition import CustomVersion
-from actors.apimachinery.custom_resources.pruning import prune
+from actors.apimachinery.custom_resources.pruning import embedded_resources, prune
 from actors.apimachinery.decode_error import type_error_message
 from actors.apimachinery.operation import Object
 from actors.apimachinery.quantity import canonical_quantity
@@ -159,14 +159,19 @@ def _decode_custom(custom: CustomVersion, obj: Object, kind: str, field_validati
     version = custom.version["name"]
     metadata, warnings = _decode_metadata(obj.get("metadata") or {}, version, kind)
     pruned, unknown = prune({**obj, "metadata": metadata}, custom.schema)
-    warnings = sorted(warnings + [f'unknown field "{path}"' for path in unknown])
+    warnings += [f'unknown field "{path}"' for path in unknown]
+    for embedded, path in embedded_resources(pruned, custom.schema):
+        if embedded.get("metadata") is not None:
+            embedded["metadata"], unknown = _decode_metadata(embedded["metadata"], version, kind, f"{path}.metadata")
+            warnings += unknown
+    warnings.sort()
     if warnings and field_validation == "Strict":
         prefix = f'{kind} in version "{version}" cannot be handled as a {kind}: '
         raise bad_request(f"{prefix}strict decoding error: {', '.join(warnings)}")
     return pruned, warnings if field_validation == "Warn" else []
 
 
-def _decode_metadata(metadata: Object, version: str, kind: str) -> tuple[Object, list[str]]:
+def _decode_metadata(metadata: Object, version: str, kind: str, path: str = "metadata") -> tuple[Object, list[str]]:
     validator = _validator(OBJECT_META)
     metadata = _without_nulls(metadata, definitions()[OBJECT_META])
     try:
@@ -177,7 +182,7 @@ def _decode_metadata(metadata: Object, version: str, kind: str) -> tuple[Object,
     if wrong is not None:
         message = type_error_message(OBJECT_META, wrong)
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
-    unknown = [f'unknown field "metadata.{field_path(problem["loc"])}"' for problem in problems]
+    unknown = [f'unknown field "{path}.{field_path(problem["loc"])}"' for problem in problems]
     return validator.validate_python(metadata, extra="ignore"), unknown
 
 

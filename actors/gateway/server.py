@@ -226,7 +226,8 @@ class GatewayServer:
         result = await client.call(operation)
         include = request.query.get("includeObject") or "Metadata"
         answer = self._answer(operation, path, result, form, include)
-        return json_answer(answer, status=result.code, warnings=result.extra.get("warnings") or ())
+        warnings = [*_deprecation(path), *(result.extra.get("warnings") or ())]
+        return json_answer(answer, status=result.code, warnings=warnings)
 
     def _answer(self, operation: Operation, path: RequestPath, result: Result, form: Any, include: str) -> Object:
         """The body of a successful operation's answer."""
@@ -330,6 +331,12 @@ def _deleted(path: RequestPath, obj: Object) -> Object:
     if path.resource.group:
         details["group"] = path.resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _deprecation(path: RequestPath) -> Sequence[str]:
+    """What every client of a deprecated version of a custom resource is told."""
+    custom = path.resource.custom
+    return (custom.deprecation_warning,) if custom is not None and custom.deprecation_warning else ()
 
 
 def _may_be_custom(path: str) -> bool:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from actors.apimachinery.cel.functions import FUNCTIONS
-from actors.apimachinery.cel.scan import LOOPS, Scan, Schema, TooNested, prepared, scan
+from actors.apimachinery.cel.scan import LOOPS, REPLACED, Scan, Schema, TooNested, prepared, scan
 
 #: Steps that the rules of one object may take, all together: about a second, were each as slow as can be.
 STEPS_MAX: Final = 1_000_000
@@ -76,6 +76,8 @@ class Expression:
         self.found = found
         self._program = program
         self._words = len(source) // 4 + 1
+        called = {REPLACED.get(name, name) for name in found.calls}
+        self._functions = {name: fn for name, fn in FUNCTIONS.items() if name.rpartition(".")[2] in called}
 
     def reads(self, variable: str) -> bool:
         """Whether it reads a variable."""
@@ -88,7 +90,7 @@ class Expression:
         largest = max((_largest(value, self.found.calls & _SPLITTING) for value in values.values()), default=1)
         budget.take(self._words + largest**self.found.depth * (self._words // 8 + 1) * bool(self.found.depth))
         try:
-            return self._program.execute(Context(variables=dict(values), functions=dict(FUNCTIONS)))
+            return self._program.execute(Context(variables=dict(values), functions=self._functions))
         except KeyError as error:
             raise CelError(f"no such key: {error.args[0] if error.args else error}") from None
         except (ValueError, TypeError, RuntimeError, ArithmeticError, IndexError) as error:

@@ -21,8 +21,8 @@ UNBOUNDED: Final = 100_000
 NESTING_MAX: Final = 50
 
 _OPEN: Final = {"(": ")", "[": "]", "[?": "]", "{": "}"}
-#: Built-in functions of the library that differ from Kubernetes' are called by these names instead.
-_REPLACED: Final = {"size": "k8sSize", "matches": "k8sMatches"}
+#: Functions of the library that differ from Kubernetes' are called by these names instead.
+REPLACED: Final = {"size": "k8sSize", "matches": "k8sMatches"}
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ def prepared(expression: str) -> str:
     """The expression as the library is given it: with calls that Kubernetes defines otherwise renamed."""
     words = tokens_of(expression)
     return " ".join(
-        _REPLACED.get(word.text, word.text) if word.kind == "name" and _is_call(words, index) else word.text
+        REPLACED.get(word.text, word.text) if word.kind == "name" and _is_call(words, index) else word.text
         for index, word in enumerate(words)
     )
 

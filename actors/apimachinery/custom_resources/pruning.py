@@ -8,7 +8,7 @@ pruned. An embedded resource keeps its apiVersion, kind and metadata.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 META_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
@@ -68,3 +68,19 @@ def _prune_map(
         else:
             unknown.append(where)
     return pruned
+
+
+def embedded_resources(value: Any, schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """The embedded resources in an object, each with its path; the object itself is none."""
+    if isinstance(value, dict):
+        if schema.get(_EMBEDDED):
+            yield value, path
+        properties = schema.get("properties") or _NOTHING
+        additional = schema.get("additionalProperties")
+        for name, item in value.items():
+            inner = properties.get(name, additional)
+            if isinstance(inner, dict) and isinstance(item, (dict, list)):
+                yield from embedded_resources(item, inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            yield from embedded_resources(item, schema["items"], f"{path}[{index}]")

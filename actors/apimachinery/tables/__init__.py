@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.apimachinery.custom_resources.columns import custom_table
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.tables import cluster, configuration, networking, pods, storage, workloads
+from actors.apimachinery.tables.custom_resources import custom_table
 from actors.apimachinery.tables.definition import Cell, Column, TableDefinition, age_of, name_of, table
 
 __all__ = ["TABLES", "Column", "TableDefinition", "table_of"]
