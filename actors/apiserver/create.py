@@ -16,12 +16,12 @@ from actors.apimachinery.names import generated_name
 from actors.apimachinery.operation import Object, encode_object
 from actors.apimachinery.status import ApiError, already_exists, bad_request, invalid, method_not_supported
 from actors.apimachinery.strategy import prepare_for_create, validate_create
-from actors.apimachinery.validator import decode
 from actors.apiserver.admission import admit_pod_priority, allocate_cluster_ip
 from actors.apiserver.call import Call, check_size, derived_uid, object_body
 from actors.apiserver.conversion import stored_object
+from actors.apiserver.decoding import decoded
 from actors.apiserver.entry import Entry
-from actors.apiserver.field_managers import record_create, with_text, without_managers
+from actors.apiserver.field_managers import record_create, with_text
 from actors.apiserver.namespaces import check_namespace, complete_namespace, namespace_target
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.watch_cache import WatchCache
@@ -65,7 +65,7 @@ def new_object(
         error.status["message"] = "create not allowed while custom resource definition is terminating"
         raise error
     body = object_body(call, resource.api_version, resource.kind) if applied is None else applied[0]
-    obj, warnings = decode(resource, without_managers(body), call.field_validation)
+    obj, warnings = decoded(call, body)
     metadata = obj.get("metadata")
     if metadata is None:
         metadata = obj["metadata"] = {}

@@ -18,12 +18,13 @@ def delete_options(call: Call) -> Mapping[str, Any]:
     options: dict[str, Any] = dict(call.operation.options)
     body = call.operation.body
     if isinstance(body, dict):
-        for name in ("propagationPolicy", "gracePeriodSeconds", "preconditions"):
+        for name in ("propagationPolicy", "gracePeriodSeconds", "preconditions", "orphanDependents"):
             if body.get(name) is not None:
                 options.setdefault(name, body[name])
-        if body.get("orphanDependents") is not None:
-            options.setdefault("propagationPolicy", "Orphan" if body["orphanDependents"] else "Background")
     check_options(options)
+    orphan = options.pop("orphanDependents", None)
+    if orphan is not None:
+        options["propagationPolicy"] = "Orphan" if orphan else "Background"
     if call.resource.key == "v1/namespaces":
         check_deletable(call.name)
     return options

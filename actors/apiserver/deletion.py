@@ -14,12 +14,12 @@ from actors.apimachinery.custom_resources.definition import CRDS
 from actors.apimachinery.custom_resources.lifecycle import marked_for_deletion
 from actors.apimachinery.meta import format_time, parse_time
 from actors.apimachinery.operation import Object
+from actors.apimachinery.request_options import check_delete_options
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import bad_request, conflict
 
 ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
-_POLICIES: Final = ("Background", "Foreground", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,8 @@ Deletion = Remove | Mark | Pending
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raises `ApiError` (400) for options that mean nothing."""
-    policy = options.get("propagationPolicy")
-    if policy and policy not in _POLICIES:
-        shown = ", ".join(f'"{known}"' for known in sorted((*_POLICIES, "nil")))
-        raise bad_request(f'invalid propagationPolicy: Unsupported value: "{policy}": supported values: {shown}')
+    """Raises `ApiError` (400, 422) for options that mean nothing."""
+    check_delete_options(options)
     grace = options.get("gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
         raise bad_request("gracePeriodSeconds must be a whole number")

@@ -23,41 +23,16 @@ from actors.apimachinery.managed_fields.managers import (
 from actors.apimachinery.managed_fields.update import managers_after_create, managers_after_update
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
-from actors.apimachinery.status import FieldError, invalid
 from actors.apiserver.call import Call
 
 MANAGED_FIELDS: Final = "managedFields"
-MANAGER_BYTES_MAX: Final = 128
 #: Actors that there are many of, each named after something; and what their names begin with.
 _FAMILIES: Final = (("kubelet-", "kubelet"), ("cli-", "podchain"), ("gateway-", "gateway"))
-_OPTIONS_KIND: Final = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 #: What clients send who want all managers forgotten; an empty list changes nothing, so that nobody does by mistake.
 _RESET: Final[list[Any]] = [{}]
 
 #: The text for a changed object, from what the client sent as managedFields, the old state and the new one.
 Record = Callable[[Call, Any, Object, Object], str]
-
-
-def check_manager(call: Call) -> None:
-    """Raises `ApiError` (422) for a field manager that can't be one, and for options that only an apply has."""
-    options = call.operation.options
-    name = options.get("fieldManager") or ""
-    applies = options.get("patchType") == "apply" and call.operation.verb == "patch"
-    errors = []
-    if applies and not name:
-        errors.append(FieldError("FieldValueRequired", "fieldManager", "is required for apply patch"))
-    if not applies and options.get("force") is not None and call.operation.verb == "patch":
-        errors.append(FieldError("FieldValueForbidden", "force", "may not be specified for non-apply patch"))
-    if not isinstance(name, str) or not name.isprintable():
-        errors.append(
-            FieldError("FieldValueInvalid", "fieldManager", "should only contain printable characters", str(name))
-        )
-    elif len(name.encode()) > MANAGER_BYTES_MAX:
-        errors.append(
-            FieldError("FieldValueTooLong", "fieldManager", f"may not be more than {MANAGER_BYTES_MAX} bytes")
-        )
-    if errors:
-        raise invalid(_OPTIONS_KIND[call.operation.verb], "meta.k8s.io", "", errors)
 
 
 def manager_name(call: Call) -> str:

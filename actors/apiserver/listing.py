@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.apimachinery.request_options import EXACT, check_list_options
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import SelectorError
 from actors.apimachinery.status import ApiError, bad_request, expired
@@ -65,7 +66,7 @@ class ListQuestion:
 
 
 def list_question(call: Call) -> ListQuestion:
-    """Reads the options. Raises `ApiError` (400)."""
+    """Reads the options. Raises `ApiError` (400, 422)."""
     options = call.operation.options
     chosen = parse_filter(call)
     limit = options.get("limit") or 0
@@ -77,7 +78,11 @@ def list_question(call: Call) -> ListQuestion:
         raise bad_request(f'invalid resource version "{version}"')
     if token and version not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
-    exact = int(version) if options.get("resourceVersionMatch") == "Exact" and version not in ("", "0") else None
+    check_list_options(options)
+    match = options.get("resourceVersionMatch") or ""
+    if not match and limit and version not in ("", "0"):
+        match = EXACT  # the legacy meaning: a page of a version is of just that one
+    exact = int(version) if match == EXACT and version not in ("", "0") else None
     return ListQuestion(
         call.resource,
         collection_of(call.resource),

@@ -96,8 +96,10 @@ class Reader:
         try:
             outcome = await self._page_from_store(question, revision)
         except RequestFailed as failure:
-            if failure.code in ("Compacted", "FutureRevision"):
+            if failure.code == "Compacted":
                 outcome = Outcome.of_error(compacted(question), self._cache.revision)
+            elif failure.code == "FutureRevision":
+                outcome = self._too_old(revision)
             else:
                 outcome = self._too_old(None)
         except RequestError:

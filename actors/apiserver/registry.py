@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import Key, format_time, uid_of
 from actors.apimachinery.operation import Object, Operation, encode_object
+from actors.apimachinery.request_options import check_write_options
 from actors.apimachinery.status import (
     ApiError,
     bad_request,
@@ -25,7 +26,6 @@ from actors.apiserver.create import NewObject, may_try_another_name, new_object,
 from actors.apiserver.delete import delete_options, plan_delete
 from actors.apiserver.entry import Entry
 from actors.apiserver.eviction import budgets_of, charged, check_eviction
-from actors.apiserver.field_managers import check_manager
 from actors.apiserver.listing import list_question
 from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
@@ -43,6 +43,7 @@ Committed = Callable[[Call, int, str], None]
 _LEASES: Final = "coordination.k8s.io/leases"
 #: Subresources that are an object's own parts, updated and patched like the object.
 _PARTS: Final = frozenset({"", "status", "ephemeralcontainers", "resize", "approval"})
+_OPTIONS_KIND: Final = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _SUCCESS: Final = pack({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 _IP_PROMISES_MAX: Final = 1024
 
@@ -103,6 +104,8 @@ class Registry:
     def begin(self, call: Call, done: Done) -> None:
         """Set an operation going. Raises `ApiError` when it can be refused at once."""
         verb, subresource = call.operation.verb, call.operation.subresource
+        if verb in _OPTIONS_KIND:
+            check_write_options(_OPTIONS_KIND[verb], call.operation.options)
         if verb not in ("create", "list", "deletecollection") and not call.name:
             raise bad_request("name must be provided")
         if verb == "get" and (subresource in _PARTS or subresource == "scale"):
@@ -112,7 +115,6 @@ class Registry:
         elif verb == "create":
             self._create(call, done)
         elif verb in ("update", "patch"):
-            check_manager(call)
             self._change(call, done)
         elif verb == "delete" and not subresource:
             self._delete(call, delete_options(call), done)
@@ -132,7 +134,6 @@ class Registry:
         elif subresource or not call.resource.storable:
             raise method_not_supported(call.resource.plural, call.resource.group, "create")
         else:
-            check_manager(call)
             self._start(call, self._creation(call, self._prepared(call, 0), 0, done))
 
     def _prepared(self, call: Call, attempt: int) -> NewObject:
@@ -262,6 +263,8 @@ class Registry:
                 for path in collection.paths_of(question.filter.namespace)
                 if question.filter.selects(collection.entries[path])
             ]
+            if question.limit:
+                paths = paths[: question.limit]
             gathering = _Gathering(len(paths), self._cache.revision, done)
             for index, path in enumerate(paths):
                 namespace, _, name = path.rpartition("/")

@@ -16,10 +16,10 @@ from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import ApiError, bad_request, conflict, invalid, status_failure
 from actors.apimachinery.strategic_merge import apply_strategic_merge
 from actors.apimachinery.strategy import is_unchanged, prepare_for_update, validate_update
-from actors.apimachinery.validator import decode
 from actors.apiserver.admission import keep_cluster_ip
 from actors.apiserver.call import Call, check_depth, check_size, object_body
 from actors.apiserver.conversion import is_stored_so, shown_entry, stored_object
+from actors.apiserver.decoding import decoded
 from actors.apiserver.deletion import is_finished
 from actors.apiserver.entry import Entry
 from actors.apiserver.field_managers import (
@@ -29,7 +29,6 @@ from actors.apiserver.field_managers import (
     shown_to_clients,
     speaks_of_managers,
     with_text,
-    without_managers,
 )
 from actors.apiserver.write import Answer, Commit, Outcome, Plan
 
@@ -84,7 +83,7 @@ def plan_update(call: Call, change: Change, state: Entry, record: Record = recor
     wanted = change(old)
     _check_identity(call, wanted, old)
     sent = wanted["metadata"].get(MANAGED_FIELDS)
-    new, warnings = decode(resource, without_managers(wanted), call.field_validation)
+    new, warnings = decoded(call, wanted)
     apply_defaults(resource, new)
     _settle_metadata(call, new, old)
     if resource.key == "v1/services":

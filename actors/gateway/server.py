@@ -49,6 +49,17 @@ HEALTH_TIMEOUT_S: Final = 3.0
 #: Subresources that hold their connection.
 STREAMED: Final = frozenset({"log", "exec", "attach", "portforward"})
 REVIEWS: Final = frozenset({"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"})
+#: Deleting these is answered with the object as it was last, deleting others with a Status.
+SHOWN_WHEN_DELETED: Final = frozenset(
+    {
+        "v1/persistentvolumeclaims",
+        "v1/persistentvolumes",
+        "v1/pods",
+        "v1/podtemplates",
+        "v1/resourcequotas",
+        "v1/serviceaccounts",
+    }
+)
 _NOT_THERE: Final = "the server could not find the requested resource"
 
 
@@ -248,7 +259,8 @@ class GatewayServer:
         if not result.objects:
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": result.code}
         obj = result.object
-        if operation.verb == "delete" and resource.key != "v1/pods" and not obj["metadata"].get("deletionTimestamp"):
+        gone = operation.verb == "delete" and not obj["metadata"].get("deletionTimestamp")
+        if gone and resource.key not in SHOWN_WHEN_DELETED:
             return _deleted(path, obj)
         if path.subresource in ("scale", "eviction", "binding"):
             return obj

@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.apimachinery.operation import Operation, Verb
+from actors.apimachinery.request_options import MANAGER_BYTES_MAX
 from actors.apimachinery.status import ApiError, bad_request, status_failure
-from actors.gateway.body import decoded_body, decoded_patch
+from actors.gateway.body import JSON_TYPES, decoded_body, decoded_patch
+from actors.gateway.duplicate_fields import duplicate_fields
 from actors.gateway.request_path import RequestPath
 
 Query = Mapping[str, str]
 
-MANAGER_BYTES_MAX: Final = 128
 UNKNOWN_MANAGER: Final = "unknown"
 
-_READ_OPTIONS: Final = ("labelSelector", "fieldSelector", "continue", "resourceVersion", "resourceVersionMatch")
+_READ_OPTIONS: Final = (
+    "labelSelector",
+    "fieldSelector",
+    "continue",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+)
 
 
 def is_true(text: str | None) -> bool:
@@ -68,6 +76,10 @@ def operation_of(
         raise ApiError(status_failure(405, "MethodNotAllowed", message))
     if verb in ("create", "update", "patch") and options.get("patchType") != "apply":
         options.setdefault("fieldManager", manager_from(user_agent))
+    if verb in ("create", "update") and content_type in JSON_TYPES and options["fieldValidation"] != "Ignore":
+        twice = duplicate_fields(content)
+        if twice:
+            options["duplicateFields"] = twice
     name = path.name
     if verb == "create" and not name and isinstance(body, dict):
         name = str((body.get("metadata") or {}).get("name") or "") if isinstance(body.get("metadata"), dict) else ""
@@ -86,10 +98,8 @@ def read_options(query: Query) -> dict[str, Any]:
 def write_options(query: Query) -> dict[str, Any]:
     """Options of create, update and patch. Unknown fields give a warning unless the client says otherwise."""
     options: dict[str, Any] = {"fieldValidation": query.get("fieldValidation") or "Warn"}
-    if options["fieldValidation"] not in ("Strict", "Warn", "Ignore"):
-        raise bad_request(f'invalid fieldValidation "{options["fieldValidation"]}"')
-    if _dry_run(query.get("dryRun")):
-        options["dryRun"] = True
+    if query.get("dryRun"):
+        options["dryRun"] = [query["dryRun"]]
     if query.get("fieldManager"):
         options["fieldManager"] = query["fieldManager"]
     return options
@@ -113,11 +123,13 @@ def delete_options(query: Query, body: Any) -> dict[str, Any]:
     given = body or {}
     options: dict[str, Any] = {}
     policy = given.get("propagationPolicy") or query.get("propagationPolicy")
-    orphan = given.get("orphanDependents")
-    if policy is None and orphan is not None:
-        policy = "Orphan" if orphan else "Background"
     if policy:
         options["propagationPolicy"] = policy
+    orphan = given.get("orphanDependents")
+    if orphan is None and query.get("orphanDependents"):
+        orphan = is_true(query["orphanDependents"])
+    if orphan is not None:
+        options["orphanDependents"] = orphan
     grace = given.get("gracePeriodSeconds")
     if grace is None:
         grace = whole_number(query, "gracePeriodSeconds")
@@ -125,15 +137,7 @@ def delete_options(query: Query, body: Any) -> dict[str, Any]:
         options["gracePeriodSeconds"] = grace
     if given.get("preconditions"):
         options["preconditions"] = given["preconditions"]
-    dry_run = given.get("dryRun")
-    if _dry_run(dry_run[0] if isinstance(dry_run, list) and dry_run else query.get("dryRun")):
-        options["dryRun"] = True
+    dry_run = given.get("dryRun") or query.get("dryRun")
+    if dry_run:
+        options["dryRun"] = dry_run if isinstance(dry_run, list) else [dry_run]
     return options
-
-
-def _dry_run(text: Any) -> bool:
-    if not text:
-        return False
-    if text != "All":
-        raise bad_request(f'dryRun: Unsupported value: "{text}": supported values: "All"')
-    return True

@@ -14,9 +14,10 @@ from typing import Any, Final
 import orjson
 
 from actors.apimachinery.operation import Object, Operation
+from actors.apimachinery.request_options import check_list_options
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import FieldSelector, LabelSelector, SelectorError
-from actors.apimachinery.status import ApiError, FieldError, bad_request, expired, invalid
+from actors.apimachinery.status import ApiError, bad_request, expired
 from actors.apimachinery.stream import Stream
 from actors.client.client import Client
 from actors.gateway.accept import Form
@@ -30,13 +31,6 @@ from broker.context import Context, RequestError
 BOOKMARK_EVERY_S: Final = 60.0
 TIMEOUT_MIN_S: Final = 1800.0
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-
-
-_NEEDS_MATCH: Final = FieldError(
-    "FieldValueForbidden",
-    "resourceVersionMatch",
-    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +62,7 @@ def watch_question(path: RequestPath, query: Query, form: Form) -> WatchQuestion
     except SelectorError as error:
         raise bad_request(str(error)) from None
     initial = query.get("sendInitialEvents")
-    match = query.get("resourceVersionMatch")
-    if initial is not None and match != "NotOlderThan":
-        raise invalid("ListOptions", "meta.k8s.io", "", [_NEEDS_MATCH])
+    check_list_options(query, watch=True)
     return WatchQuestion(
         path.resource,
         Stream(path.resource.key, path.namespace, labels, fields),

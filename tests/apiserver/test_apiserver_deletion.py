@@ -56,7 +56,7 @@ def test_propagation_policies_become_finalizers(cluster: Cluster) -> None:
     cluster.create(DEPLOYMENTS, deployment("b"), "default")
     cluster.call("delete", DEPLOYMENTS, "default", "b", options={"propagationPolicy": "Background"})
     assert not cluster.exists(DEPLOYMENTS, "b")
-    assert cluster.refused("delete", DEPLOYMENTS, "default", "f", options={"propagationPolicy": "Sideways"}).code == 400
+    assert cluster.refused("delete", DEPLOYMENTS, "default", "f", options={"propagationPolicy": "Sideways"}).code == 422
 
 
 def test_a_pod_on_a_node_gets_its_grace_period(cluster: Cluster) -> None:
