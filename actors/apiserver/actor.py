@@ -26,6 +26,7 @@ from actors.apiserver.bootstrap import create_missing
 from actors.apiserver.call import Call
 from actors.apiserver.committer import Committer
 from actors.apiserver.definitions import Definitions
+from actors.apiserver.event_leases import EventLeases
 from actors.apiserver.faults import ApiFaults, DisturbedRegistry
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
@@ -63,7 +64,7 @@ class ApiServer:
         committer = Committer(ctx, self._publish_trace, store)
         reader = Reader(ctx, self.cache, self.follower, store)
         self.registry = DisturbedRegistry(
-            ctx, self.faults, self.resources, self.cache, Writer(self.cache, committer), reader
+            ctx, self.faults, self.resources, self.cache, Writer(self.cache, committer, EventLeases(ctx, store)), reader
         )
         self.registry.on_commit = self._on_commit
         self.definitions = Definitions(ctx, self.registry, self.cache)

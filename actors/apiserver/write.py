@@ -16,6 +16,8 @@ from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.status import ApiError, conflict, internal_error, status_failure
 from actors.apiserver.committer import Committer, Compare, StoreOp, Txn, TxnAnswer, read_op
 from actors.apiserver.entry import Entry
+from actors.apiserver.event_leases import COLLECTIONS as EVENTS
+from actors.apiserver.event_leases import EventLeases
 from actors.apiserver.storage_key import store_key
 from actors.apiserver.watch_cache import WatchCache
 from broker.context import RequestError, RequestFailed, RequestTimeout
@@ -94,17 +96,30 @@ class Write:
     """What to try instead of failing."""
     dry_run: bool = False
     attempts: int = 0
+    lease: int = 0
+    """What it writes goes with this lease of the store; 0: it stays."""
 
 
 class Writer:
     """Carries out writes."""
 
-    def __init__(self, cache: WatchCache, committer: Committer) -> None:
+    def __init__(self, cache: WatchCache, committer: Committer, leases: EventLeases) -> None:
         self._cache = cache
         self._committer = committer
+        self._leases = leases
 
     def start(self, write: Write) -> None:
         """Plan from what is known and go on from there."""
+        if write.targets[0].collection in EVENTS and write.operation.verb != "delete":
+            self._leases.when_ready(lambda lease: self._begin(write, lease))
+        else:
+            self._begin(write, 0)
+
+    def _begin(self, write: Write, lease: int | RequestError) -> None:
+        if isinstance(lease, RequestError):
+            write.done(_unreachable(lease))
+            return
+        write.lease = lease
         states = [self._cache.latest(*target) for target in write.targets]
         self._step(write, states, certain=False)
 
@@ -155,7 +170,7 @@ class Writer:
         for other, aspect, state in zip(write.targets[1:], write.watched_by, states[1:], strict=True):
             seen = state.revision if aspect == "mod" else state.create_revision
             compares.append([other.key, aspect, "=", seen if state.exists else 0])
-        success: StoreOp = ["delete", target.key, b""] if plan.blob is None else ["put", target.key, 0]
+        success: StoreOp = ["delete", target.key, b""] if plan.blob is None else ["put", target.key, write.lease]
         blobs = [plan.blob] if plan.blob is not None else []
 
         if plan.blob is not None and plan.object is not None:
@@ -165,6 +180,10 @@ class Writer:
             self._cache.expect_no_more(target.key)
             if isinstance(answer, TxnAnswer):
                 self._answered(write, plan, states, answer)
+            elif isinstance(answer, RequestFailed) and answer.code == "LeaseNotFound" and not write.attempts:
+                write.attempts += 1
+                self._leases.forget(write.lease)
+                self.start(write)
             else:
                 write.done(_unreachable(answer))
 
