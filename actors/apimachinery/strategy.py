@@ -86,7 +86,7 @@ def prepare_for_update(resource: Resource, new: Object, old: Object, subresource
         rules.prepare_update(new, old, subresource)
     if not rules.has_generation or subresource == "status":
         return
-    if spec_changed(new, old) if custom is None else generation_grows(custom, new, old):
+    if spec_changed(new, old) if custom is None else generation_grows(new, old):
         new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
 

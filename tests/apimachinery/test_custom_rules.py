@@ -190,7 +190,7 @@ def test_messages_reasons_and_field_paths():
 
 
 def test_transition_rules_need_a_counterpart():
-    item = rules({"type": "object", "properties": {"k": TEXT, "v": INTEGER}}, {"rule": "self.v >= oldSelf.v"})
+    item = rules({"type": "object", "properties": {"k": TEXT, "v": INTEGER}}, {"rule": "self.v > oldSelf.v"})
     listed = {
         "type": "array",
         "x-kubernetes-list-type": "map",
@@ -202,7 +202,7 @@ def test_transition_rules_need_a_counterpart():
     assert judged(schema, old) == []
     assert judged(schema, {"list": [{"k": "new", "v": 0}, {"k": "a", "v": 6}]}, old) == []
     assert [
-        path for path, _ in judged(schema, {"list": [{"k": "b", "v": 1}, {"k": "a", "v": 4}], "image": "y"}, old)
+        path for path, _ in judged(schema, {"list": [{"k": "b", "v": 2}, {"k": "a", "v": 4}], "image": "y"}, old)
     ] == [
         "list[1]",
         "image",

@@ -125,7 +125,56 @@ def test_validation_ends_for_any_value(schema, obj):
         assert str(error)
 
 
+def paths_of(value: Any, path: str = "") -> set[str]:
+    """Where each field is, fields of fields included."""
+    found: set[str] = set()
+    if isinstance(value, dict):
+        for name, item in value.items():
+            where = f"{path}.{name}" if path else name
+            found |= {where} | paths_of(item, where)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found |= paths_of(item, f"{path}[{index}]")
+    return found
+
+
+@given(SCHEMAS.flatmap(lambda schema: st.tuples(st.just(schema), fitting(schema))), st.data())
+def test_a_field_put_anywhere_that_is_closed_is_found(pair, data):
+    schema, obj = pair
+    places = [(place, where) for place, where in closed_places(obj, schema)]
+    place, where = data.draw(st.sampled_from(places)) if places else (None, "")
+    if place is None:
+        return
+    place["surplus"] = 1
+    pruned, unknown = prune(obj, schema)
+    assert unknown == [f"{where}.surplus" if where else "surplus"]
+    assert paths_of(pruned) == paths_of(obj) - set(unknown)
+
+
+def closed_places(value: Any, schema: dict[str, Any], path: str = ""):
+    """The objects in a fitting value that may have no other fields than their schema has."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from closed_places(item, schema["items"], f"{path}[{index}]")
+    elif isinstance(value, dict):
+        if "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+            yield value, path
+        for name, item in value.items():
+            inner = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
+            yield from closed_places(item, inner, f"{path}.{name}" if path else name)
+
+
 # By example
+
+
+def test_lists_and_maps_are_pruned_within():
+    item = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    nested = {"type": "array", "items": {"type": "array", "items": item}}
+    schema = {"type": "object", "properties": {"l": nested, "m": {"type": "object", "additionalProperties": item}}}
+    obj = {"l": [[{"a": 1, "b": 2}]], "m": {"x": {"a": 1, "c": [1]}}, "n": 1}
+    assert prune(obj, schema) == ({"l": [[{"a": 1}]], "m": {"x": {"a": 1}}}, ["l[0][0].b", "m.x.c", "n"])
+    open_items = {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}
+    assert prune({"l": [{"z": 1}]}, {"type": "object", "properties": {"l": open_items}}) == ({"l": [{"z": 1}]}, [])
 
 
 def resource(schema: dict[str, Any], **version: Any) -> Resource:

@@ -11,8 +11,11 @@ from custom_definitions import CRON_SCHEMA, GROUP, cron_tab, definition, version
 from actors.apimachinery.custom_resources.definition import CRDS, condition_of
 from actors.apimachinery.status import ApiError
 from actors.client.informer import InformerSet
+from broker.message import unpack
+from store.protocol import RANGE
 
 CRONTABS = f"{GROUP}/v1/crontabs"
+STORED = f"/registry/{GROUP}/crontabs/default/nightly".encode()
 CRD_NAME = f"crontabs.{GROUP}"
 
 
@@ -188,6 +191,8 @@ def test_versions_show_the_same_object(cluster):
     watcher, beta_watcher = cluster.watch(CRONTABS), cluster.watch(beta)
     created = cluster.create(beta, cron_tab(api_version="v1beta1"), "default")
     assert created["apiVersion"] == f"{GROUP}/v1beta1"
+    (stored,) = cluster.run(cluster.ctx.request("store", RANGE, {"key": STORED})).blobs
+    assert unpack(stored)["apiVersion"] == f"{GROUP}/v1"
     cluster.settle()
     assert watcher.objects[-1]["apiVersion"] == f"{GROUP}/v1"
     assert beta_watcher.objects[-1]["apiVersion"] == f"{GROUP}/v1beta1"
