@@ -80,7 +80,7 @@ def new_object(
     metadata["uid"] = own_uid(call, generate_name or prepare)
     metadata["creationTimestamp"] = format_time(call.now_s)
     apply_defaults(resource, obj)
-    with_text(obj, record_create(call, obj) if applied is None else applied[1])
+    with_text(obj, record_create(call, body, obj) if applied is None else applied[1])
     prepare_for_create(resource, obj)
     _admit_with_cache(call, obj, cache, promised_ips)
     admit(resource, obj)

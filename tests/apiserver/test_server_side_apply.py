@@ -224,3 +224,30 @@ def test_native_writers_keep_the_managers_they_do_not_know(cluster: Cluster) -> 
     del seen["metadata"]["managedFields"]
     changed = cluster.call("update", DEPLOYMENTS, "default", "web", body=seen).object
     assert managers(changed).keys() == {("me", "Apply", "")}
+
+
+def test_objects_made_alike_have_the_managers_they_would_have_alone(cluster: Cluster) -> None:
+    """A controller's objects share what was found out of the last one, if they differ in nothing but their names."""
+    made = [
+        pod("", generateName="a-", labels={"x": "1"}),
+        pod("", generateName="b-", labels={"x": "1"}),
+        pod("c", labels={"x": "1"}),
+        pod("d", labels={"y": "1"}),
+        {**pod("e", labels={"y": "1"}), "spec": {**pod()["spec"], "nodeName": "n"}},
+        pod("f", labels={"y": "1"}),
+    ]
+    found = []
+    for obj in made:
+        ((_, owned),) = managers(cluster.create(PODS, obj, "default")).items()
+        found.append(
+            (sorted(owned["f:metadata"]), sorted(owned["f:metadata"]["f:labels"]), "f:nodeName" in owned["f:spec"])
+        )
+    generated, named = ["f:generateName", "f:labels"], ["f:labels"]
+    assert found == [
+        (generated, [".", "f:x"], False),
+        (generated, [".", "f:x"], False),
+        (named, [".", "f:x"], False),
+        (named, [".", "f:y"], False),
+        (named, [".", "f:y"], True),
+        (named, [".", "f:y"], False),
+    ]

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from actors.apimachinery.json_patch import equal
 from actors.apimachinery.managed_fields.contents import LEAF, everything_in, with_itself
 from actors.apimachinery.managed_fields.field_set import FieldSet, union
-from actors.apimachinery.managed_fields.field_type import ANYTHING, LIST, MAP, FieldType, form_of
+from actors.apimachinery.managed_fields.field_type import ANY, ANYTHING, LIST, MAP, FieldType, form_of
 from actors.apimachinery.managed_fields.path_element import named_items
 
 _MISSING: Final = object()
@@ -77,8 +77,8 @@ def _compare_at(step: str, old: Any, new: Any, of: FieldType, result: _Found) ->
     if new is _MISSING:
         result.removed[step] = with_itself(everything_in(old, of))
         return
-    # Python takes 1 for true, but comparing so is fast, and only what seems equal needs the exact comparison.
-    if old == new and equal(old, new):
+    # Python takes 1 for true, but comparing so is fast, and where a schema says which of them it is, they don't meet.
+    if old == new and (of.kind != ANY or equal(old, new)):
         return
     form = form_of(old, of)
     if form != form_of(new, of) or form not in (MAP, LIST):
