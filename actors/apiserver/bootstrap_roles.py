@@ -228,6 +228,9 @@ kube-system/system:controller:cloud-provider
 kube-system/system:controller:token-cleaner
     delete,get,list,watch core secrets
     EVENTS
+kube-system/system:podchain:deployment-controller-lease
+    create coordination.k8s.io leases
+    delete,get,patch,update coordination.k8s.io leases deployment-controller
 kube-system/system:podchain:scheduler-lease
     delete,get,patch,update coordination.k8s.io leases kube-scheduler
 """
@@ -261,6 +264,8 @@ kube-system/kube-scheduler
 kube-system/system:controller:bootstrap-signer system:controller:bootstrap-signer kube-system/bootstrap-signer
 kube-system/system:controller:cloud-provider system:controller:cloud-provider kube-system/cloud-provider
 kube-system/system:controller:token-cleaner system:controller:token-cleaner kube-system/token-cleaner
+kube-system/system:podchain:deployment-controller-lease system:podchain:deployment-controller-lease \
+kube-system/deployment-controller
 kube-system/system:podchain:scheduler-lease system:podchain:scheduler-lease system:kube-scheduler
 """
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
 
 from actors.apimachinery.meta import Key, is_being_deleted
 from actors.apimachinery.operation import Object, Operation, Result
@@ -109,8 +109,10 @@ def settled(op: Operation, result: Result) -> bool:
 class ControllerLoop:
     """Runs one controller in an actor."""
 
-    def __init__(self, ctx: Context, controller: Controller) -> None:
+    def __init__(self, ctx: Context, controller: Controller, fence: Mapping[str, Any] | None = None) -> None:
+        """With a `fence` (`actors.client.lease`), no write of it is committed once a successor has begun."""
         self._ctx = ctx
+        self._fence = fence
         self._controller = controller
         self._client = Client(ctx)
         self._recorder = EventRecorder(self._client, controller.name)
@@ -171,7 +173,9 @@ class ControllerLoop:
 
     async def _carry_out(self, decided: Sequence[tuple[Key, Cause, Decision]]) -> None:
         operations = [
-            op if op.cause.id else _with_cause(op, cause) for _, cause, decision in decided for op in decision.writes
+            op if op.cause.id else _with_cause(op, cause)
+            for _, cause, decision in decided
+            for op in self.fenced(decision.writes)
         ]
         chunks = [operations[i : i + WRITES_A_BATCH_MAX] for i in range(0, len(operations), WRITES_A_BATCH_MAX)]
         answers = await asyncio.gather(*(self._send(chunk) for chunk in chunks))
@@ -187,6 +191,12 @@ class ControllerLoop:
             else:
                 self._report(key, decision.writes, mine)
                 self._queue.failed(key, cause)
+
+    def fenced(self, writes: Sequence[Operation]) -> Sequence[Operation]:
+        """The writes with the loop's fence, if it has one."""
+        if self._fence is None:
+            return writes
+        return [replace(op, options={**op.options, "fence": self._fence}) for op in writes]
 
     async def _send(self, operations: Sequence[Operation]) -> Sequence[Result | None]:
         """One message of writes; None for each when nobody answered."""

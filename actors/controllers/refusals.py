@@ -7,9 +7,9 @@ reconcile's writes fail; the reconcile itself is then tried again with backoff.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Operation, Result
@@ -35,8 +35,8 @@ class ReportingController(Controller, Protocol):
 class ReportingLoop(ControllerLoop):
     """The controllers' loop, with `refused` carried out when writes fail."""
 
-    def __init__(self, ctx: Context, controller: ReportingController) -> None:
-        super().__init__(ctx, controller)
+    def __init__(self, ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None) -> None:
+        super().__init__(ctx, controller, fence)
         self._reporting = controller
 
     def _report(self, key: Key, operations: Sequence[Operation], results: Sequence[Result | None]) -> None:
@@ -47,7 +47,7 @@ class ReportingLoop(ControllerLoop):
             for note in decision.events:
                 self._recorder.record(note)
             if decision.writes:
-                self._ctx.spawn(self._tell(decision.writes), "refusal")
+                self._ctx.spawn(self._tell(self.fenced(decision.writes)), "refusal")
 
     async def _tell(self, operations: Sequence[Operation]) -> None:
         try:
@@ -70,6 +70,8 @@ def refusals_of(operations: Sequence[Operation], results: Sequence[Result | None
     return refusals
 
 
-async def run_reporting_controller(ctx: Context, controller: ReportingController) -> None:
+async def run_reporting_controller(
+    ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None
+) -> None:
     """Run a controller that reports refusals as an actor."""
-    await ReportingLoop(ctx, controller).run()
+    await ReportingLoop(ctx, controller, fence).run()
