@@ -84,6 +84,7 @@ class StoreActor:
         self._alarm.start(content.nospace)
         handlers: dict[str, Callable[[Request], None]] = {
             protocol.TXN: self._on_txn,
+            protocol.TXN_ONCE.format(self._ctx.incarnation): self._on_txn,
             protocol.RANGE: self._reading(self._range),
             protocol.WATCH: self._reading(self._watch),
             protocol.STATUS: self._reading(self._status),

@@ -54,6 +54,10 @@ Further forms, for all of etcd's model. Whoever doesn't use them need not know t
 A TXN request that is malformed anywhere fails whole with "InvalidArgument" and changes nothing. Repeats of a request id
 are answered as the first was, without being carried out again, as long as the same store process remembers it.
 
+A TXN whose writes carry no precondition must not be repeated to the store's next incarnation, which doesn't know that
+the last one carried it out. Its method is TXN_ONCE, filled in with the incarnation that STATUS told; another one does
+not serve it ("MethodNotServed"), and then nobody knows whether it was carried out.
+
     LEASE_GRANT     {"id": (0: choose one), "ttl_s":}       reply: {"id":, "ttl_s":, "revision":}
     LEASE_REVOKE    {"id":}                                 reply: {"revision":}, its keys are deleted at that revision
     LEASE_KEEPALIVE {"id":}                                 reply: {"ttl_s":, "revision":}
@@ -85,6 +89,7 @@ from __future__ import annotations
 from typing import Final
 
 TXN: Final = "txn"
+TXN_ONCE: Final = "txn@{}"
 RANGE: Final = "range"
 WATCH: Final = "watch"
 STATUS: Final = "status"

@@ -26,6 +26,7 @@ class Refusal(Exception):
 
 
 TIMED_OUT: Final = "etcdserver: request timed out"
+CONNECTION_LOST: Final = "etcdserver: request timed out, possibly due to connection lost"
 AUTH_NOT_ENABLED: Final = "etcdserver: authentication is not enabled"
 KEY_NOT_FOUND: Final = errors.KeyNotFound.message
 INVALID_SORT: Final = "etcdserver: invalid sort option"

@@ -82,8 +82,10 @@ class EtcdStoreActor:
                 break
             except EtcdUnreachable:
                 continue
+        txn_once = protocol.TXN_ONCE.format(self._ctx.incarnation)
         methods: dict[str, Callable[[Any, list[bytes]], Awaitable[Answer]]] = {
             protocol.TXN: self._txn,
+            txn_once: self._txn,
             protocol.RANGE: self._range,
             protocol.WATCH: self._watch,
             protocol.STATUS: self._status,
@@ -95,7 +97,7 @@ class EtcdStoreActor:
             protocol.LEASE_TTL: self._lease_ttl,
             protocol.LEASES: self._leases,
         }
-        writing = (protocol.TXN, protocol.COMPACT, protocol.LEASE_GRANT, protocol.LEASE_REVOKE)
+        writing = (protocol.TXN, txn_once, protocol.COMPACT, protocol.LEASE_GRANT, protocol.LEASE_REVOKE)
         for method, answer in methods.items():
             self._ctx.serve(method, self._serving(answer, remembers=method in writing))
 

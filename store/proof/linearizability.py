@@ -207,11 +207,16 @@ def revisions_out_of_order(operations: Sequence[Operation]) -> list[str]:
     Two writes never have one revision; and what was invoked after a return shows no older revision than that return.
     """
     known = [op for op in operations if op.outcome is not None]
-    written = Counter(op.outcome.revision for op in known if op.outcome and op.asked.writes and op.outcome.succeeded)
+    written = Counter(op.outcome.revision for op in known if op.outcome and op.outcome.succeeded and _puts(op.asked))
     found = [f"{times} writes have the revision {revision}" for revision, times in written.items() if times > 1]
     returns = iter(sorted(known, key=lambda op: op.returned_s))
     found.extend(_older_than_before(sorted(known, key=lambda op: op.invoked_s), returns))
     return found
+
+
+def _puts(asked: Transaction) -> bool:
+    """Whether it makes a revision whatever it meets; a deletion of nothing makes none."""
+    return any(value is not None for _, value in asked.writes)
 
 
 def _older_than_before(invocations: list[Operation], returns: Iterator[Operation]) -> Iterator[str]:

@@ -15,6 +15,9 @@ if importlib.util.find_spec("google.protobuf") is None:
 
 from store.etcd_api import messages as m
 from store.etcd_api.answers import Identity
+from store.etcd_api.kv import KV
+from store.etcd_api.refusal import UNAVAILABLE, Refusal
+from store.etcd_api.store_client import StoreClient
 from store.etcd_api.watch_hub import WatchHub
 from store.etcd_api.watch_stream import QUEUE_MAX, WatchStream
 
@@ -96,6 +99,23 @@ def test_a_slow_client_is_cancelled_when_what_it_needs_is_compacted():
         told = [event.kv.mod_revision for event in world.events(0)]
         assert told == list(range(2, 2 + len(told)))
         assert len(told) < QUEUE_MAX * 2
+
+
+def test_a_put_is_never_carried_out_twice_over_a_crash():
+    """Found by the check of linearizability: the fabric repeats requests to the store's next incarnation."""
+    with World(1) as world:
+        kv = KV(StoreClient(world.client), Identity(1, 2))
+        world.sim.run(kv.Put(m.PutRequest(key=b"k", value=b"1")))
+        world.log.crash_next = "after commit"
+        with pytest.raises(Refusal, match="possibly due to connection lost") as refused:
+            world.sim.run(kv.Put(m.PutRequest(key=b"k", value=b"2")))
+        assert refused.value.code == UNAVAILABLE
+        assert [kv.version for kv in world.log.load().changes] == [1, 2]
+        world.sim.run(kv.Put(m.PutRequest(key=b"k", value=b"3")))
+        world.sim.crash("store")
+        world.sim.run_for(2)
+        world.sim.run(kv.Put(m.PutRequest(key=b"k", value=b"4")))
+        assert [kv.value for kv in world.log.load().changes] == [b"1", b"2", b"3", b"4"]
 
 
 def test_versions_are_what_a_compaction_leaves():

@@ -1,9 +1,9 @@
 """Histories of concurrent clients of the store actor, in simulation with loss and crashes, are linearizable.
 
-In the strict runs a request is sent once: it is answered, or its outcome is unknown. In the others the fabric also
-repeats messages and clients ask again, over crashes of the store too. A write's precondition makes that harmless, but
-the answer of a repeat that comes too late is "no": such an answer tells what was read, not that nothing was written.
-Then a stale read and a lost write are planted in the store, and found.
+In the strict runs writes are for one incarnation of the store (TXN_ONCE): they are answered, or nobody knows. In the
+others the fabric also repeats messages and clients ask again, over crashes of the store too. A write's precondition
+makes that harmless, but the answer of a repeat that comes too late is "no": such an answer tells what was read, not
+that nothing was written. Then a stale read and a lost write are planted in the store, and found.
 """
 
 import os
@@ -12,14 +12,14 @@ from random import Random
 
 import pytest
 
-from broker.context import RequestTimeout
+from broker.context import RequestFailed, RequestTimeout
 from broker.faults import RandomFaults
 from broker.simulation import Simulation
 from store.actor import run
 from store.memory_log import MemoryLog
 from store.mvcc import Mvcc
 from store.proof.linearizability import Operation, Outcome, Transaction, not_linearizable, revisions_out_of_order
-from store.protocol import RANGE, TXN
+from store.protocol import RANGE, STATUS, TXN, TXN_ONCE
 
 SEEDS = 600 if os.environ.get("PODCHAIN_LONG") else 20
 CLIENTS = 5
@@ -37,6 +37,7 @@ class Client:
         self._history = history
         self._repeats = repeats
         self._seen: dict[bytes, bytes | None] = {}
+        self._incarnation = None
         self.done = False
 
     async def run(self, ctx):
@@ -46,7 +47,10 @@ class Client:
             invoked_s = ctx.monotonic_s()
             try:
                 outcome = await self._ask(ctx, asked)
-            except RequestTimeout:
+            except (RequestTimeout, RequestFailed) as error:
+                if isinstance(error, RequestFailed) and error.code != "MethodNotServed":
+                    raise
+                self._incarnation = None
                 self._history.append(Operation(self.name, asked, invoked_s))
                 continue
             returned_s = ctx.monotonic_s()
@@ -66,8 +70,15 @@ class Client:
             return Transaction((), tuple((key, None if delete else value) for key in keys))
         return Transaction(tuple((key, self._seen.get(key)) for key in keys), tuple((key, value) for key in keys), keys)
 
+    async def _method(self, ctx):
+        if self._repeats:
+            return TXN
+        if self._incarnation is None:
+            self._incarnation = (await ctx.request("store", STATUS)).body["incarnation"]
+        return TXN_ONCE.format(self._incarnation)
+
     async def _ask(self, ctx, asked):
-        options = {"timeout_s": 20.0} if self._repeats else {"timeout_s": 0.7, "attempt_timeout_s": 0.8}
+        options = {"timeout_s": 20.0 if self._repeats else 1.7}
         if len(asked.reads) == 1 and not asked.writes:
             reply = await ctx.request("store", RANGE, {"key": asked.reads[0]}, **options)
             revision, answers = reply.body[0], [["range", *reply.body[1:]]]
@@ -77,7 +88,7 @@ class Client:
             writes = [["delete", key, b""] if value is None else ["put", key, 0] for key, value in asked.writes]
             row = [[compare(*pair) for pair in asked.compares], writes or reads, reads if writes else [], ""]
             values = [value for _, value in asked.writes if value is not None]
-            reply = await ctx.request("store", TXN, [row], values, **options)
+            reply = await ctx.request("store", await self._method(ctx), [row], values, **options)
             succeeded, revision, answers = reply.body[0]
         values = iter(reply.blobs)
         ranges = [kvs for kind, *rest in answers if kind == "range" for kvs in rest[:1]]
