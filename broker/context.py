@@ -124,6 +124,9 @@ class Context(ABC):
     def note_fault(self, kind: str, sender: str, subject: str, message_id: str = "") -> None:
         """Have it counted and told that a fault was injected into something that `sender` sent or asked."""
 
+    def show_view(self, view: object) -> None:  # noqa: B027 - nobody need look
+        """Show a cache of the cluster's state to whoever watches over it: the simulation's oracles, nobody else."""
+
     @abstractmethod
     def next_id(self) -> str:
         """A message id: unique, short, and derived from name and incarnation."""

@@ -61,6 +61,7 @@ class SimulatedContext(FabricContext):
         self.owned: dict[asyncio.Task[Any], None] = {}
         self.serving = False
         self.held_until_s = 0.0
+        self.views: list[object] = []
         if simulation.chaos is not NO_CHAOS:
             self.set_chaos(simulation.chaos)
 
@@ -71,19 +72,24 @@ class SimulatedContext(FabricContext):
     def monotonic_s(self) -> float:
         return self._simulation.loop.now_s
 
-    def _receive(self, frames: Sequence[bytes], route: Route) -> None:
+    def show_view(self, view: object) -> None:
+        self.views.append(view)
+
+    def arrive(self, frames: Sequence[bytes], route: Route) -> None:
+        """A message is here: it is let in, unless an interceptor decides what becomes of it."""
         interceptor = self._simulation.interceptor
         if interceptor is None or self.closed:
-            super()._receive(frames, route)
+            self.variables.run(self._receive, frames, route)
         else:
             interceptor(self, frames, route)
 
-    def deliver(self, frames: Sequence[bytes], route: Route, delay_s: float = 0.0) -> None:
-        """For interceptors: let a message in, now or later."""
-        if delay_s > 0:
-            self._loop.call_later(delay_s, super()._receive, frames, route)
+    def deliver(self, frames: Sequence[bytes], route: Route) -> None:
+        """For interceptors: let a message in, as soon as the actor is not paused."""
+        loop = self._simulation.loop
+        if self.held_until_s > loop.now_s and not self.closed:
+            loop.call_outside(self.held_until_s, self.deliver, frames, route)
         else:
-            super()._receive(frames, route)
+            self.variables.run(self._receive, frames, route)
 
     def answer(self, frames: list[bytes], route: Route) -> None:
         """For interceptors: answer a request in the actor's name, which never sees it."""
@@ -187,6 +193,8 @@ class Simulation:
     def _start(self, actor: _Actor) -> None:
         if actor.context is not None:
             return
+        if self._actors.get(actor.name) is not actor:
+            return  # it was removed in the meantime
         actor.starts += 1
         context = actor.context = SimulatedContext(self, actor.name, actor.starts)
 
@@ -205,12 +213,21 @@ class Simulation:
             self._outside(actor.restart_after_s, lambda: self._start(actor))
             actor.restart_after_s = min(actor.restart_after_s * 2, RESTART_AFTER_MAX_S)
 
+    def remove_actor(self, name: str) -> None:
+        """End an actor for good, as a machine that is switched off."""
+        actor = self._actors.pop(name)
+        if actor.context is not None:
+            actor.context.close()
+            actor.context = None
+
     def crash(self, name: str, *, restart_after_s: float | None = RESTART_AFTER_S) -> None:
         """Kill an actor now (kill -9); start it anew after a while, or never for None."""
         if name == BROKER:
             self._broker_down_until_s = self.loop.now_s + (restart_after_s or float("inf"))
             return
-        actor = self._actors[name]
+        actor = self._actors.get(name)
+        if actor is None:
+            return  # it was removed
         if actor.context is not None:
             actor.context.close()
             actor.context = None
@@ -331,7 +348,7 @@ class Simulation:
         if target.held_until_s > self.loop.now_s and not target.closed:
             self.loop.call_outside(target.held_until_s, self._arrive, receiver, target, frames, route)
         else:
-            target.variables.run(target._receive, frames, route)
+            target.arrive(frames, route)
 
     def _observe(self, sender: str, receiver: str, frames: list[bytes]) -> None:
         self.messages += 1

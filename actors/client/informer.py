@@ -79,6 +79,10 @@ class Informer:
     def __len__(self) -> int:
         return len(self._objects)
 
+    def is_ahead(self, key: Key) -> bool:
+        """Whether what is shown of a key is an own write that the stream has not told of yet."""
+        return key in self._ahead
+
     # Setting up
 
     def add_index(self, name: str, function: IndexFunction) -> None:
@@ -99,6 +103,7 @@ class Informer:
         """Begin to follow; returns when the cache shows a state at least as new as the call."""
         if not self._started:
             self._started = True
+            self._ctx.show_view(self)
             self._ctx.subscribe(self.stream.topic, self._on_publication)
             self._client.on_server_start(self._on_server_start)
             self._ctx.spawn(self._follow(), f"informer {self.stream.topic}")

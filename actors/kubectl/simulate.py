@@ -18,8 +18,8 @@ import yaml
 
 if TYPE_CHECKING:
     from actors.simulation.explore import Exploration
-    from actors.simulation.run import RunReport, Schedule
     from actors.simulation.scenario import Scenario
+    from actors.simulation.schedule import RunReport, Schedule
 
 MINUTES: Final = 1.0
 NODES: Final = 3
@@ -93,8 +93,8 @@ def _exploration(options: dict[str, Any]) -> Exploration:
 def _schedules(options: dict[str, Any]) -> list[Schedule]:
     """The runs that are asked for. Raises `ValueError`."""
     from actors.simulation.fault_profile import PROFILES, FaultProfile
-    from actors.simulation.run import draw_schedule
     from actors.simulation.scenario import Scenario, read_faults, read_scenario, read_yaml
+    from actors.simulation.schedule import draw_schedule
 
     scenario = read_scenario(options["scenario"]) if options["scenario"] else Scenario()
     steps, profile = scenario.faults, scenario.profile

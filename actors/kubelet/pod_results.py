@@ -21,6 +21,8 @@ from actors.runtime.protocol import (
 #: The code of an answer that never came.
 UNANSWERED: Final = "Unanswered"
 UNANSWERED_RETRY_S: Final = 1.0
+#: A sandbox that the runtime says it runs, and which isn't there, is asked for again after this long.
+SANDBOX_RETRY_S: Final = 1.0
 _PROBE_TITLE: Final[dict[Kind, str]] = {"startup": "Startup", "readiness": "Readiness", "liveness": "Liveness"}
 
 Failure = tuple[str, str]
@@ -37,7 +39,8 @@ def call_answered(
         return [], []
     if call.method == RUN_POD_SANDBOX:
         if failure is None:
-            memory.retry_s.pop("", None)
+            # The runtime ignores it when it has removed that pod already, which an old view may not show yet.
+            memory.retry_s[""] = now_s + SANDBOX_RETRY_S
             return [], []
         memory.retry_s[""] = now_s + ERROR_RETRY_S
         text = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {failure[1]}"

@@ -11,6 +11,8 @@ exactly once and in order, whatever messages are lost.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -27,6 +29,7 @@ from actors.kubelet import actor as kubelet
 from actors.kubelet import hollow
 from actors.kubelet.config import NodeConfig
 from actors.runtime import actor as runtime
+from actors.runtime.protocol import ContainerState, PodSandbox
 from actors.runtime.sim import SimDriver
 from actors.scheduler import actor as scheduler
 from actors.simulation.oracles import Oracles
@@ -59,9 +62,11 @@ REGISTRY: Final = b"/registry/"
 class WatchedLog(MemoryLog):
     """A log that shows the oracles whatever is committed."""
 
-    def __init__(self, oracles: Oracles) -> None:
+    def __init__(self, oracles: Oracles, now_s: Callable[[], float]) -> None:
         super().__init__()
         self._oracles = oracles
+        self._now_s = now_s
+        self._times: list[tuple[float, int]] = []
         self._known: dict[bytes, tuple[str, Key]] = {}
         self.is_full = False
         """Whether the disk is full: every commit that changes something is refused."""
@@ -73,10 +78,16 @@ class WatchedLog(MemoryLog):
         try:
             super().append(changes, leases)
         finally:  # a crash after the commit does not undo it
-            if self.commits > commits:
+            if self.commits > commits and changes:
+                self._times.append((self._now_s(), changes[-1].mod_revision))
                 for kv in changes:
                     if kv.key.startswith(REGISTRY):
                         self._show(kv)
+
+    def revision_at(self, time_s: float) -> int:
+        """The newest revision that was committed by then (virtual seconds); 0 for none."""
+        place = bisect_right(self._times, (time_s, sys.maxsize))
+        return self._times[place - 1][1] if place else 0
 
     def _show(self, kv: KeyValue) -> None:
         if kv.is_tombstone:
@@ -88,6 +99,25 @@ class WatchedLog(MemoryLog):
         self._oracles.put(kv.mod_revision, obj)
 
 
+class WatchedDriver(SimDriver):
+    """A runtime that shows the oracles which pods run."""
+
+    def __init__(self, node: str, oracles: Oracles) -> None:
+        super().__init__()
+        self._node = node
+        self._oracles = oracles
+        oracles.node_ends(node)  # containers that are played end with the runtime
+
+    def start_container(self, pod: PodSandbox, container: ContainerState) -> float:
+        started_s = super().start_container(pod, container)
+        self._oracles.pod_runs(self._node, pod.namespace, pod.name, pod.uid)
+        return started_s
+
+    def stop_pod_sandbox(self, pod: PodSandbox) -> None:
+        super().stop_pod_sandbox(pod)
+        self._oracles.pod_ends(self._node, pod.namespace, pod.name, pod.uid)
+
+
 class SimulatedCluster:
     """A cluster under a seed. Faults can be set from the start, or later by `set_faults`."""
 
@@ -96,8 +126,9 @@ class SimulatedCluster:
     ) -> None:
         self.sim = Simulation(seed=seed, faults=faults)
         self.oracles = Oracles()
-        self.log = WatchedLog(self.oracles)
+        self.log = WatchedLog(self.oracles, lambda: self.sim.now_s)
         self.nodes = [NodeConfig(f"node-{i + 1}", i) for i in range(nodes)]
+        self._nodes_made = nodes
         self.hollow_nodes = hollow_nodes
 
     def __enter__(self) -> SimulatedCluster:
@@ -129,8 +160,25 @@ class SimulatedCluster:
             raise TimeoutError(f"the cluster was not ready after {limit_s:g} virtual seconds\n{crashes}")
 
     def _spawn_node(self, node: NodeConfig) -> None:
-        self.sim.spawn_actor(f"runtime-{node.name}", lambda ctx: runtime.run(ctx, node.name, SimDriver()))
+        def run_runtime(ctx: Context) -> Awaitable[None]:
+            return runtime.run(ctx, node.name, WatchedDriver(node.name, self.oracles))
+
+        self.sim.spawn_actor(f"runtime-{node.name}", run_runtime)
         self.sim.spawn_actor(f"kubelet-{node.name}", lambda ctx: kubelet.run(ctx, node))
+
+    def add_node(self, name: str) -> None:
+        """A new machine joins."""
+        self._nodes_made += 1
+        node = NodeConfig(name, self._nodes_made - 1)
+        self.nodes.append(node)
+        self._spawn_node(node)
+
+    def switch_off_node(self, name: str) -> None:
+        """A machine is switched off for good; its Node object is still there."""
+        self.nodes = [node for node in self.nodes if node.name != name]
+        for actor in (f"kubelet-{name}", f"runtime-{name}"):
+            self.sim.remove_actor(actor)
+        self.oracles.node_ends(name)
 
     def _all_ready(self) -> bool:
         ready = [node for node in self.oracles.of_kind("Node") if _is_ready(node)]

@@ -24,8 +24,10 @@ from actors.apimachinery.operation import OPERATE
 from actors.simulation.cluster import CLIENT
 from actors.simulation.fault_plan import MESSAGE_KIND_NAMES, Step
 from actors.simulation.fault_profile import FaultProfile
-from actors.simulation.interception import APISERVER, MessageKey, writes_in
-from actors.simulation.run import Schedule, execute
+from actors.simulation.interception import APISERVER, MessageKey
+from actors.simulation.message_surgery import writes_in
+from actors.simulation.run import execute
+from actors.simulation.schedule import Schedule
 from actors.simulation.workload import deployment_manifest
 from broker.message import KIND_PUBLICATION, KIND_REQUEST, unpack
 

@@ -27,19 +27,27 @@ class FaultProfile:
     reorder: float = 0.0
     corrupt: float = 0.0
 
+    cut: float = 0.0
     conflict: float = 0.0
     too_many_requests: float = 0.0
     error_after_commit: float = 0.0
     expired: float = 0.0
 
     crash: float = 0.0
+    restart: float = 0.0
+    restart_onto_old_view: float = 0.0
     pause: float = 0.0
     partition: float = 0.0
+    one_way_partition: float = 0.0
     slow: float = 0.0
     skew: float = 0.0
+    jump: float = 0.0
     commit_crash: float = 0.0
     disk_full: float = 0.0
     slow_sync: float = 0.0
+    lagging_replica: float = 0.0
+    watch_reset: float = 0.0
+    missing_bookmarks: float = 0.0
 
     def __post_init__(self) -> None:
         names = [f.name for f in fields(self)]
@@ -71,54 +79,64 @@ class FaultProfile:
 
 
 MESSAGE_RATES: Final = ("drop", "duplicate", "delay", "reorder", "corrupt")
-API_RATES: Final = ("conflict", "too_many_requests", "error_after_commit", "expired")
+API_RATES: Final = ("cut", "conflict", "too_many_requests", "error_after_commit", "expired")
 
 PROFILES: Final[Mapping[str, FaultProfile]] = {
     "none": FaultProfile(),
     "light": FaultProfile(drop=0.02, duplicate=0.02, delay=0.02, reorder=0.05, crash=2, pause=1),
     "messages": FaultProfile(drop=0.1, duplicate=0.1, delay=0.1, reorder=0.1, corrupt=0.02),
-    "crashes": FaultProfile(crash=40, commit_crash=6),
-    "api": FaultProfile(conflict=0.1, too_many_requests=0.1, error_after_commit=0.1, expired=0.1),
+    "crashes": FaultProfile(crash=30, restart=10, restart_onto_old_view=10, commit_crash=6, cut=0.05),
+    "api": FaultProfile(
+        conflict=0.1, too_many_requests=0.1, error_after_commit=0.1, expired=0.1,
+        lagging_replica=8, watch_reset=20, missing_bookmarks=6,
+    ),
     "heavy": FaultProfile(
         drop=0.08, duplicate=0.08, delay=0.08, reorder=0.08, corrupt=0.02,
-        conflict=0.03, too_many_requests=0.03, error_after_commit=0.03, expired=0.03,
-        crash=12, pause=4, partition=4, slow=4, skew=2, commit_crash=2, disk_full=1, slow_sync=2,
+        cut=0.01, conflict=0.03, too_many_requests=0.03, error_after_commit=0.03, expired=0.03,
+        crash=10, restart=2, restart_onto_old_view=4, pause=4, partition=2, one_way_partition=2, slow=4, skew=1, jump=1,
+        commit_crash=2, disk_full=1, slow_sync=2, lagging_replica=2, watch_reset=2, missing_bookmarks=1,
     ),
 }  # fmt: skip
+TIMED_RATES: Final = tuple(f.name for f in fields(FaultProfile) if f.name not in MESSAGE_RATES + API_RATES)
 
 
 def draw_steps(profile: FaultProfile, random: Random, actors: Sequence[str], duration_s: float) -> list[Step]:
     """The faults with a time of their own, drawn for a run of that length."""
     steps: list[Step] = []
-    for name in ("crash", "pause", "partition", "slow", "skew", "commit_crash", "disk_full", "slow_sync"):
+    for name in TIMED_RATES:
         expected = getattr(profile, name) * duration_s / 60
         count = int(expected) + (random.random() < expected % 1)
         for _ in range(count):
             at_s = round(random.uniform(0, duration_s), 3)
-            steps.append(Step(at_s, name.replace("_", "-"), _details(name, random, actors)))
+            steps.append(draw_fault(name.replace("_", "-"), at_s, random, actors))
     return sorted(steps, key=lambda step: step.at_s)
 
 
-def _details(name: str, random: Random, actors: Sequence[str]) -> dict[str, Any]:
+def draw_fault(kind: str, at_s: float, random: Random, actors: Sequence[str]) -> Step:
+    """One fault of a kind, its details drawn."""
     for_s = round(random.uniform(FAULT_MIN_S, FAULT_MAX_S), 3)
-    if name == "crash":
-        return {"actor": random.choice([*actors, "broker"]), "restart_after_s": for_s}
-    if name == "pause":
-        return {"actor": random.choice(list(actors)), "for_s": for_s}
-    if name == "partition":
-        ends = _link(random, actors)
-        return {"from": ends[0], "to": ends[1], "for_s": for_s, "one_way": random.random() < 0.5}
-    if name == "slow":
-        ends = _link(random, actors)
-        delay_s = round(random.uniform(0.0, DELAY_MAX_S), 3)
-        return {"from": ends[0], "to": ends[1], "for_s": for_s, "delay_s": delay_s}
-    if name == "skew":
-        return {"actor": random.choice(list(actors)), "by_s": round(random.uniform(-SKEW_MAX_S, SKEW_MAX_S), 1)}
-    if name == "commit_crash":
-        return {"when": random.choice(["before", "after"])}
-    if name == "disk_full":
-        return {"for_s": for_s}
-    return {"for_s": for_s, "delay_s": round(random.uniform(0.0, DELAY_MAX_S), 3)}
+    delay_s = round(random.uniform(0.0, DELAY_MAX_S), 3)
+    actor = random.choice(list(actors))
+    by_s = round(random.uniform(-SKEW_MAX_S, SKEW_MAX_S), 1)
+    ends = _link(random, actors)
+    details: Mapping[str, Mapping[str, Any]] = {
+        "crash": {"actor": random.choice([*actors, "broker"]), "restart_after_s": for_s},
+        "restart": {"actor": actor},
+        "restart-onto-old-view": {"actor": actor, "behind_s": for_s, "for_s": for_s},
+        "pause": {"actor": actor, "for_s": for_s},
+        "partition": {"from": ends[0], "to": ends[1], "for_s": for_s},
+        "one-way-partition": {"from": ends[0], "to": ends[1], "for_s": for_s, "one_way": True},
+        "slow": {"from": ends[0], "to": ends[1], "for_s": for_s, "delay_s": delay_s},
+        "skew": {"actor": actor, "by_s": by_s, "for_s": for_s},
+        "jump": {"actor": actor, "by_s": by_s},
+        "commit-crash": {"when_committing": random.choice(["before", "after"])},
+        "disk-full": {"for_s": for_s},
+        "slow-sync": {"for_s": for_s, "delay_s": delay_s},
+        "lagging-replica": {"actor": actor, "delay_s": delay_s, "for_s": for_s},
+        "watch-reset": {"actor": actor},
+        "missing-bookmarks": {"for_s": for_s},
+    }
+    return Step(at_s, "partition" if kind == "one-way-partition" else kind, details[kind])
 
 
 def _link(random: Random, actors: Sequence[str]) -> tuple[str, str]:

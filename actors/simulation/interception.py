@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from actors.apimachinery.operation import OPERATE, WATCH
 from actors.simulation.fault_plan import MESSAGE_KIND_NAMES, MESSAGE_KINDS, Step
 from actors.simulation.fault_profile import API_RATES, DELAY_MAX_S, MESSAGE_RATES, REORDER_MAX_S, FaultProfile
-from broker.message import KIND_FAILURE, KIND_REPLY, KIND_REQUEST, NO_CAUSE, Message, pack, unpack
+from actors.simulation.links import WATCH_PREFIX, Links
+from actors.simulation.message_surgery import (
+    REFUSALS,
+    corrupted,
+    expired,
+    first_operations,
+    refusal,
+    spoilt_reply,
+    writes_in,
+)
+from actors.simulation.old_views import OldViews
+from actors.simulation.triggers import Triggers
+from broker.message import KIND_PUBLICATION, KIND_REPLY, KIND_REQUEST, unpack
 from broker.simulation import SimulatedContext, Simulation
 
 APISERVER: Final = "apiserver"
-#: Stands for every actor in a link.
-ANY: Final = "*"
-WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
+CLIENT: Final = "client"
+#: A message that another is to overtake waits no longer than this.
+SWAP_WAIT_S: Final = 0.5
+#: An actor that crashes onto an old view has it for so long unless the step says otherwise.
+OLD_VIEW_S: Final = 2.0
 
 #: Sender, receiver, kind, subject, and which of those it is, counted from 1.
 MessageKey = tuple[str, str, int, str, int]
 Observer = Callable[[MessageKey, Sequence[bytes]], None]
 
-_STATUS: Final[Mapping[str, tuple[int, str, str]]] = {
-    "conflict": (409, "Conflict", "the object has been modified; please apply your changes to the latest version"),
-    "too-many-requests": (429, "TooManyRequests", "the server has received too many requests"),
-    "error-after-commit": (500, "InternalError", "an error on the server has prevented the request from succeeding"),
-}
+
+class Witness(Protocol):
+    """Sees what reaches the actors, to hold it against what the store says."""
+
+    def asked(self, message_id: str, operations: Sequence[list[Any]]) -> None: ...
+
+    def answered(self, message_id: str, frames: Sequence[bytes]) -> None: ...
+
+    def told(self, context: SimulatedContext) -> None: ...
 
 
 class Interception:
@@ -35,68 +53,122 @@ class Interception:
     What was drawn is noted in `drawn`, as scripted faults that replay it.
     """
 
-    def __init__(self, simulation: Simulation, scripted: Sequence[Step], profile: FaultProfile, random: Random) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        scripted: Sequence[Step],
+        profile: FaultProfile,
+        random: Random,
+        *,
+        witness: Witness | None = None,
+        befall: Callable[[Step], None] | None = None,
+        revision_at: Callable[[float], int] = lambda _: 0,
+    ) -> None:
         self.drawn: list[Step] = []
         self.injected: Counter[str] = Counter()
         self.drawing = True
         self.observer: Observer | None = None
+        self.links = Links(lambda: simulation.now_s)
+        self.views = OldViews(lambda: simulation.now_s, revision_at)
         self._sim = simulation
         self._random = random
-        self._scripted = {_key_of(step): step for step in scripted}
-        self._message_rates = [(name, getattr(profile, name)) for name in MESSAGE_RATES if getattr(profile, name)]
-        self._api_rates = [(name.replace("_", "-"), getattr(profile, name)) for name in API_RATES]
-        self._api_rates = [(name, rate) for name, rate in self._api_rates if rate]
+        self._witness = witness
+        self._befall = befall
+        self._revision_at = revision_at
+        self._scripted = {_key_of(step): step for step in scripted if step.kind == "message" and step.when is None}
+        self._triggers = Triggers(scripted)
+        self.set_rates(profile)
         self._counts: dict[tuple[str, str, int, str], int] = {}
-        self._links: list[tuple[float, Mapping[str, Any]]] = []
         self._spoilt: set[str] = set()
+        self._overtaken: dict[MessageKey, list[Callable[[], None]]] = {}
+        """What is to be delivered once another message was."""
 
-    def set_link(self, step: Step) -> None:
-        """A partition or a slow link sets in."""
-        self._links.append((self._sim.now_s + step.details["for_s"], step.details))
+    def set_rates(self, profile: FaultProfile) -> None:
+        """Faults of messages are drawn so from now on."""
+        self._message_rates = [(name, getattr(profile, name)) for name in MESSAGE_RATES if getattr(profile, name)]
+        api_rates = [(name.replace("_", "-"), getattr(profile, name)) for name in API_RATES]
+        self._api_rates = [(name, rate) for name, rate in api_rates if rate]
 
     def heal(self) -> None:
         """No faults from now on."""
         self.drawing = False
-        self._links.clear()
+        self.links.clear()
+        self.views.clear()
         self._scripted.clear()
+        self._triggers.clear()
 
     def __call__(self, context: SimulatedContext, frames: Sequence[bytes], route: Any) -> None:
         _, kind, message_id, subject, sender, _ = unpack(frames[0])
-        link = (sender, context.name, kind, subject)
+        receiver = context.name
+        link = (sender, receiver, kind, subject)
         n = self._counts[link] = self._counts.get(link, 0) + 1
         key = (*link, n)
         if self.observer is not None:
             self.observer(key, frames)
-        if kind == KIND_REPLY and message_id in self._spoilt:
-            frames = _spoilt_reply(frames)
-        step = self._scripted.get(key)
-        if step is None and self.drawing:
-            step = self._draw(key)
-        delay_s = self._link_delay_s(sender, context.name, subject) if self._links else 0.0
-        if delay_s is None:
-            self.injected["messages lost in a partition"] += 1
+        here: list[Step] = []
+        after: list[Step] = []
+        if not self._triggers.is_empty:
+            here, after = self._due(key, message_id, frames)
+        frames = self._seen_through_views(key, message_id, frames)
+        step = self._step_of(key, here, frames)
+        for other in here:
+            if other is not step:
+                self._strike(other)
+        delay_s = self.links.delay_s(sender, receiver, subject)
+        lost = "messages lost in a partition" if delay_s is None else ""
+        if kind == KIND_PUBLICATION and not lost:
+            lost = self.links.loses(receiver, subject, frames)
+            if not self.views.is_empty and subject.startswith(WATCH_PREFIX):
+                delay_s = (delay_s or 0.0) + self.views.delay_s(receiver)
+        if lost:
+            self.injected[lost] += 1
         elif step is None:
-            context.deliver(frames, route, delay_s)
+            self._deliver(context, key, message_id, frames, route, delay_s or 0.0)
         else:
             self.injected[step.label] += 1
-            self._carry_out(step, context, frames, route, message_id)
+            self._carry_out(step, context, key, message_id, frames, route)
+        for other in after:
+            self._strike(other)
+        if self._overtaken:
+            for deliver in self._overtaken.pop(key, ()):
+                deliver()
 
-    def _link_delay_s(self, sender: str, receiver: str, subject: str) -> float | None:
-        """How late a message is by the state of its link; None when it does not pass."""
-        now_s = self._sim.now_s
-        self._links = [entry for entry in self._links if entry[0] > now_s]
-        delay_s = 0.0
-        for _, link in self._links:
-            forth = link["from"] in (ANY, sender) and link["to"] in (ANY, receiver)
-            back = link["from"] in (ANY, receiver) and link["to"] in (ANY, sender)
-            if "delay_s" in link:
-                if forth and subject.startswith(link.get("subject", "")):
-                    delay_s += link["delay_s"]
-            elif forth or (back and not link.get("one_way")):
-                return None
-        return delay_s
+    def _seen_through_views(self, key: MessageKey, message_id: str, frames: Sequence[bytes]) -> Sequence[bytes]:
+        sender, receiver, kind, subject, _ = key
+        if kind == KIND_REPLY:
+            if message_id in self._spoilt:
+                return spoilt_reply(frames)
+            return frames if self.views.is_empty else self.views.answered(message_id, frames)
+        if kind == KIND_REQUEST and receiver == APISERVER:
+            if subject == WATCH:
+                self.links.watch_asked(sender, frames)
+            if not self.views.is_empty and sender != CLIENT:
+                return self.views.asked(sender, subject, message_id, frames)
+        return frames
 
-    def _draw(self, key: MessageKey) -> Step | None:
+    def _due(self, key: MessageKey, message_id: str, frames: Sequence[bytes]) -> tuple[list[Step], list[Step]]:
+        """Scripted faults whose moment this message is: before it is delivered, and after."""
+        sender, receiver, kind, subject, _ = key
+        if kind == KIND_REQUEST and receiver == APISERVER and subject == OPERATE:
+            return self._triggers.at_request(sender, message_id, unpack(frames[1])), []
+        if kind == KIND_REPLY and sender == APISERVER:
+            return self._triggers.at_answer(message_id)
+        if kind == KIND_PUBLICATION and subject.startswith(WATCH_PREFIX):
+            resource = subject.removeprefix(WATCH_PREFIX).split("|")[0]
+            return self._triggers.at_events(receiver, resource, unpack(frames[1])[1])
+        return [], []
+
+    def _strike(self, step: Step) -> None:
+        if self._befall is not None:
+            self._befall(step)
+
+    def _step_of(self, key: MessageKey, here: Sequence[Step], frames: Sequence[bytes]) -> Step | None:
+        step = next((step for step in here if step.kind == "message"), None) or self._scripted.get(key)
+        if step is None and self.drawing:
+            step = self._draw(key, frames)
+        return step
+
+    def _draw(self, key: MessageKey, frames: Sequence[bytes]) -> Step | None:
         rates = self._message_rates
         if key[1] == APISERVER and key[2] == KIND_REQUEST and self._api_rates:
             rates = rates + self._api_rates
@@ -109,9 +181,11 @@ class Interception:
                 name = candidate
                 break
             draw -= rate
-        if not name:
+        if not name or (name == "expired" and key[3] != WATCH):
             return None
-        if (name == "expired" and key[3] != WATCH) or (name in _STATUS and key[3] != OPERATE):
+        if (name in REFUSALS or name == "cut") and key[3] != OPERATE:
+            return None
+        if name == "cut" and (key[0] == CLIENT or not writes_in(frames)):
             return None
         details: dict[str, Any] = {
             "sender": key[0],
@@ -123,68 +197,102 @@ class Interception:
         }
         if name in ("duplicate", "delay", "reorder"):
             details["delay_s"] = self._random.uniform(0.0, REORDER_MAX_S if name == "reorder" else DELAY_MAX_S)
+        if name == "cut":
+            details["keep"] = self._random.randint(0, len(unpack(frames[1])))
         step = Step(0.0, "message", details)
         self.drawn.append(step)
         return step
 
-    def _carry_out(
-        self, step: Step, context: SimulatedContext, frames: Sequence[bytes], route: Any, message_id: str
+    def _deliver(
+        self,
+        context: SimulatedContext,
+        key: MessageKey,
+        message_id: str,
+        frames: Sequence[bytes],
+        route: Any,
+        delay_s: float = 0.0,
     ) -> None:
-        fault, details = step.details["fault"], step.details
+        """Let it in, now or later, and have the witness look."""
+        if delay_s > 0:
+            self._sim.call_later(delay_s, lambda: self._deliver(context, key, message_id, frames, route))
+            return
+        witness, (sender, receiver, kind, subject, _) = self._witness, key
+        if witness is not None and subject == OPERATE:
+            if kind == KIND_REQUEST and receiver == APISERVER:
+                witness.asked(message_id, unpack(frames[1]))
+            elif kind == KIND_REPLY and sender == APISERVER:
+                witness.answered(message_id, frames)
+        context.deliver(frames, route)
+        if witness is not None and context.views:
+            witness.told(context)
+
+    def _carry_out(
+        self,
+        step: Step,
+        context: SimulatedContext,
+        key: MessageKey,
+        message_id: str,
+        frames: Sequence[bytes],
+        route: Any,
+    ) -> None:
+        fault, d = step.details["fault"], step.details
+
+        def deliver(delay_s: float = 0.0) -> None:
+            self._deliver(context, key, message_id, frames, route, delay_s)
+
         if fault in ("delay", "reorder"):
-            context.deliver(frames, route, details.get("delay_s", DELAY_MAX_S))
+            deliver(d.get("delay_s", DELAY_MAX_S))
         elif fault == "duplicate":
-            context.deliver(frames, route)
-            context.deliver(frames, route, details.get("delay_s", DELAY_MAX_S))
+            deliver()
+            deliver(d.get("delay_s", DELAY_MAX_S))
+        elif fault == "swap":
+            self._hold(step, deliver)
         elif fault == "corrupt":
-            context.deliver([frames[0][:-1], *frames[1:]], route)
+            context.deliver(corrupted(frames), route)
         elif fault == "crash-receiver":
             self._sim.crash(context.name)
+        elif fault == "crash-onto-old-view":
+            events = unpack(frames[1])[1] if key[3].startswith(WATCH_PREFIX) else []
+            before = events[0][1] - 1 if events else self._revision_at(self._sim.now_s)
+            self.views.stand_still(context.name, before, d.get("for_s", OLD_VIEW_S))
+            self._sim.crash(context.name)
         elif fault == "cut":
-            if details["keep"]:
-                context.deliver(_first_operations(frames, details["keep"]), route)
-            self._sim.crash(details["sender"])
+            if d["keep"]:
+                context.deliver(first_operations(frames, d["keep"]), route)
+            self._sim.crash(key[0])
         elif fault == "error-after-commit":
             self._spoilt.add(message_id)
-            context.deliver(frames, route)
+            deliver()
         elif fault == "expired":
-            context.answer(_failure(context.name, message_id, "Expired", "too old resource version"), route)
-        elif fault in _STATUS:
-            context.answer(_refusal(context.name, message_id, frames, fault), route)
+            context.answer(expired(context.name, message_id), route)
+        elif fault in REFUSALS:
+            context.answer(refusal(context.name, message_id, frames, fault), route)
+
+    def _hold(self, step: Step, deliver: Callable[[], None]) -> None:
+        """Let the message be overtaken by the one that the step names, if that comes soon."""
+        other = step.details.get("by")
+        if other is None:
+            self._sim.call_later(SWAP_WAIT_S, deliver)
+            return
+        key = (other["sender"], step.details["receiver"], MESSAGE_KINDS[other["kind"]], other["subject"], other["n"])
+        once = _Once(deliver)
+        self._overtaken.setdefault(key, []).append(once)
+        self._sim.call_later(SWAP_WAIT_S, once)
+
+
+class _Once:
+    """A call that does something the first time only."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._is_done = False
+
+    def __call__(self) -> None:
+        if not self._is_done:
+            self._is_done = True
+            self._call()
 
 
 def _key_of(step: Step) -> MessageKey:
     d = step.details
     return (d["sender"], d["receiver"], MESSAGE_KINDS[d["kind"]], d["subject"], d["n"])
-
-
-def _first_operations(frames: Sequence[bytes], keep: int) -> list[bytes]:
-    """A batch that holds only its first operations."""
-    operations = unpack(frames[1])[:keep]
-    blobs = sum(1 for operation in operations if operation[7])
-    return [frames[0], pack(operations), *frames[2 : 2 + blobs]]
-
-
-def writes_in(frames: Sequence[bytes]) -> list[list[Any]]:
-    """The writes of a batch, as on the wire."""
-    return [operation for operation in unpack(frames[1]) if operation[0] in WRITES]
-
-
-def _status(fault: str) -> list[Any]:
-    code, reason, text = _STATUS[fault]
-    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-    return [code, 0, [], {**status, "message": text, "reason": reason, "code": code}, None]
-
-
-def _refusal(server: str, message_id: str, frames: Sequence[bytes], fault: str) -> list[bytes]:
-    results = [_status(fault) for _ in unpack(frames[1])]
-    return Message(KIND_REPLY, message_id, OPERATE, server, NO_CAUSE, pack(results)).frames()
-
-
-def _failure(server: str, message_id: str, code: str, text: str) -> list[bytes]:
-    return Message(KIND_FAILURE, message_id, WATCH, server, NO_CAUSE, pack([code, text])).frames()
-
-
-def _spoilt_reply(frames: Sequence[bytes]) -> list[bytes]:
-    """The answer to a batch with every result replaced by an internal error."""
-    return [frames[0], pack([_status("error-after-commit") for _ in unpack(frames[1])])]

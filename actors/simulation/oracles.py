@@ -5,7 +5,10 @@ They look at the store's log only, so they hold whatever any actor believes:
 - revisions only grow, and no object changes its uid without being deleted in between
 - a pod is bound at most once
 - a node is never given more than it can hold (cpu, memory, number of pods)
-- a Deployment's ReplicaSets are never scaled up beyond replicas + maxSurge
+- a Deployment's ReplicaSets are never scaled up beyond replicas + maxSurge, nor down below replicas - maxUnavailable,
+  and with the strategy Recreate no two of them are ever asked for pods
+- no two containers' sandboxes run under one pod name at a time, on whatever nodes: one running pod of each identity
+  (fed by the runtimes, not by the store)
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.apimachinery.intstr import fenceposts
 from actors.apimachinery.meta import Key, annotations_of, controller_of, key_of, uid_of
 from actors.apimachinery.operation import Object
 from actors.apimachinery.quantity import milli_value
 
+DESIRED_REPLICAS_ANNOTATION: Final = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS_ANNOTATION: Final = "deployment.kubernetes.io/max-replicas"
 TERMINAL_PHASES: Final = ("Succeeded", "Failed")
 
@@ -30,6 +35,12 @@ class Oracles:
     objects: dict[str, dict[Key, Object]] = field(default_factory=dict)
     """Kind to key to object, as the store has them."""
     changes: int = 0
+    history: dict[str, list[tuple[int, Key, Object | None]]] = field(default_factory=dict)
+    """By kind: each change's revision, key, and the object as it was then (None: deleted)."""
+    revisions: set[int] = field(default_factory=set)
+    """Those at which anything changed."""
+    running: dict[tuple[str, str], dict[tuple[str, str], None]] = field(default_factory=dict)
+    """By namespace and name of a pod: the nodes on which one of that name runs, each with its uid."""
 
     def of_kind(self, kind: str) -> list[Object]:
         """All objects of a kind."""
@@ -39,36 +50,64 @@ class Oracles:
         """An object was written."""
         self._advance(revision)
         kind = obj.get("kind", "")
+        self.history.setdefault(kind, []).append((revision, key_of(obj), obj))
         table = self.objects.setdefault(kind, {})
         key = key_of(obj)
         old = table.get(key)
         table[key] = obj
         if old is not None and uid_of(old) != uid_of(obj):
-            self._violated(f"{kind} {key}: uid changed from {uid_of(old)} to {uid_of(obj)} without a deletion")
+            self.object_to(f"{kind} {key}: uid changed from {uid_of(old)} to {uid_of(obj)} without a deletion")
         if kind == "Pod":
             self._check_pod(key, old, obj)
         elif kind == "ReplicaSet":
             self._check_surge(key, old, obj)
+            self._check_availability(key, old, obj)
 
     def delete(self, revision: int, kind: str, key: Key) -> None:
         """An object was deleted."""
         self._advance(revision)
+        self.history.setdefault(kind, []).append((revision, key, None))
         self.objects.get(kind, {}).pop(key, None)
+
+    # What the runtimes tell
+
+    def pod_runs(self, node: str, namespace: str, name: str, uid: str) -> None:
+        """A container of a pod was started."""
+        places = self.running.setdefault((namespace, name), {})
+        pod = self.objects.get("Pod", {}).get(Key(namespace, name))
+        if places and (node, uid) not in places and pod is not None and has_identity(pod):
+            where = ", ".join(place for place, _ in places)
+            self.object_to(f"pod {namespace}/{name} runs on {where}, and another of that identity on {node}")
+        places[node, uid] = None
+
+    def pod_ends(self, node: str, namespace: str, name: str, uid: str) -> None:
+        """A pod's sandbox was stopped, and all containers with it."""
+        self.running.get((namespace, name), {}).pop((node, uid), None)
+
+    def node_ends(self, node: str) -> None:
+        """All that ran on a node is gone."""
+        for places in self.running.values():
+            for place in [place for place in places if place[0] == node]:
+                del places[place]
+
+    # Checks
 
     def _advance(self, revision: int) -> None:
         self.changes += 1
+        self.revisions.add(revision)
         if revision < self.revision:
-            self._violated(f"revision went back from {self.revision} to {revision}")
+            self.object_to(f"revision went back from {self.revision} to {revision}")
         self.revision = max(self.revision, revision)
 
-    def _violated(self, what: str) -> None:
+    def object_to(self, what: str) -> None:
+        """Note a violation."""
         self.violations.append(f"revision {self.revision}: {what}")
 
     def _check_pod(self, key: Key, old: Object | None, new: Object) -> None:
         node = new["spec"].get("nodeName")
         bound_before = old["spec"].get("nodeName") if old is not None and uid_of(old) == uid_of(new) else None
         if bound_before and node != bound_before:
-            self._violated(f"pod {key} was bound to {bound_before} and then to {node}")
+            self.object_to(f"pod {key} was bound to {bound_before} and then to {node}")
         if node and not bound_before:
             self._check_node(node)
 
@@ -79,11 +118,11 @@ class Oracles:
         allocatable = node.get("status", {}).get("allocatable") or {}
         pods = [pod for pod in self.of_kind("Pod") if pod["spec"].get("nodeName") == name and not is_terminal(pod)]
         if len(pods) > int(allocatable.get("pods", 0)):
-            self._violated(f"node {name} has {len(pods)} pods and room for {allocatable.get('pods')}")
+            self.object_to(f"node {name} has {len(pods)} pods and room for {allocatable.get('pods')}")
         for resource in ("cpu", "memory"):
             requested = sum(requested_milli(pod, resource) for pod in pods)
             if requested > milli_value(allocatable.get(resource, "0")):
-                self._violated(f"node {name} is overcommitted: {resource} {requested}m of {allocatable.get(resource)}")
+                self.object_to(f"node {name} is overcommitted: {resource} {requested}m of {allocatable.get(resource)}")
 
     def _check_surge(self, key: Key, old: Object | None, new: Object) -> None:
         owner = controller_of(new)
@@ -94,9 +133,45 @@ class Oracles:
         siblings = [rs for rs in self.of_kind("ReplicaSet") if (controller_of(rs) or {}).get("uid") == owner["uid"]]
         total = sum(replicas_of(rs) for rs in siblings)
         if total > int(limit):
-            self._violated(
+            self.object_to(
                 f"ReplicaSet {key} was scaled up to a total of {total} replicas of {owner['name']}; {limit} may be"
             )
+
+    def _check_availability(self, key: Key, old: Object | None, new: Object) -> None:
+        owner = controller_of(new)
+        desired = annotations_of(new).get(DESIRED_REPLICAS_ANNOTATION)
+        if owner is None or desired is None or owner["kind"] != "Deployment":
+            return
+        deployment = self.objects.get("Deployment", {}).get(Key(key.namespace, owner["name"]))
+        if deployment is None or uid_of(deployment) != owner["uid"]:
+            return
+        siblings = [rs for rs in self.of_kind("ReplicaSet") if (controller_of(rs) or {}).get("uid") == owner["uid"]]
+        if deployment["spec"].get("strategy", {}).get("type") == "Recreate":
+            active = [key_of(rs) for rs in siblings if replicas_of(rs)]
+            if replicas_of(new) and len(active) > 1:
+                self.object_to(f"two ReplicaSets of {owner['name']} are active at once: {', '.join(map(str, active))}")
+            return
+        if old is None or replicas_of(new) >= replicas_of(old):
+            return
+        # A controller may not know of the newest scaling yet: what it was aiming at stands on the replica sets.
+        aim = min(int(desired), int(deployment["spec"].get("replicas", 1)))
+        total = sum(replicas_of(rs) for rs in siblings)
+        fewest = aim - max_unavailable_of(deployment, aim)
+        if total < fewest:
+            self.object_to(f"ReplicaSet {key} was scaled down to a total of {total} of {owner['name']}, below {fewest}")
+
+
+def has_identity(pod: Object) -> bool:
+    """Whether its name is an identity, of which there may be one pod only: a StatefulSet's."""
+    owner = controller_of(pod)
+    return owner is not None and owner["kind"] == "StatefulSet"
+
+
+def max_unavailable_of(deployment: Object, replicas: int) -> int:
+    """How many pods of a Deployment may be missing: an amount, or a percentage rounded down."""
+    rolling = deployment["spec"].get("strategy", {}).get("rollingUpdate") or {}
+    _, unavailable = fenceposts(rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"), replicas)
+    return min(replicas, unavailable)
 
 
 def is_terminal(pod: Object) -> bool:
@@ -126,6 +201,13 @@ def unsettled(oracles: Oracles) -> list[str]:
                 problems.append(f"{kind} {key_of(obj)} is an orphan")
     for deployment in oracles.of_kind("Deployment"):
         problems.extend(_unsettled_deployment(oracles, deployment))
+    nodes = oracles.objects.get("Node", {})
+    lost = [
+        pod
+        for pod in oracles.of_kind("Pod")
+        if pod["spec"].get("nodeName") and Key("", pod["spec"]["nodeName"]) not in nodes
+    ]
+    problems.extend(f"Pod {key_of(pod)} is on node {pod['spec']['nodeName']}, which does not exist" for pod in lost)
     terminating = [pod for pod in oracles.of_kind("Pod") if pod["metadata"].get("deletionTimestamp")]
     problems.extend(f"Pod {key_of(pod)} is still terminating" for pod in terminating)
     return problems

@@ -26,8 +26,8 @@ from actors.apimachinery.meta import Key
 from actors.apimachinery.resources import resource_for_kind
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import PROFILES, FaultProfile
-from actors.simulation.run import Expectation, Schedule
-from actors.simulation.workload import operation_of
+from actors.simulation.schedule import Expectation, Schedule
+from actors.simulation.user import operation_of
 
 _KNOWN: Final = ("seed", "nodes", "minutes", "manifests", "operations", "faults", "expectations")
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from actors.simulation.fault_plan import Step
-from actors.simulation.run import RunReport, execute
+from actors.simulation.run import execute
+from actors.simulation.schedule import RunReport
 
 #: Runs that shrinking one failure may take.
 RUNS_MAX: Final = 150

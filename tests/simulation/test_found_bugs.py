@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import FaultProfile
-from actors.simulation.interception import Interception
-from actors.simulation.run import Run, Schedule, execute
+from actors.simulation.run import execute
+from actors.simulation.schedule import Schedule
 from actors.simulation.workload import deployment_manifest
-from broker.message import KIND_PUBLICATION, unpack
 
 
 def rollout(image: str = "nginx:1.26") -> tuple[Step, ...]:
@@ -33,18 +30,29 @@ def test_a_conflict_in_answer_to_the_kubelets_final_delete() -> None:
 
 def test_with_every_hint_lost_it_converges_by_asking() -> None:
     """Publications are hints only: with none delivered, ever, silence makes every informer ask."""
-    run = Run(Schedule(4, 2, 30.0, FaultProfile(), rollout()))
-    dropped = 0
-
-    class WithoutHints(Interception):
-        def __call__(self, context, frames, route) -> None:
-            nonlocal dropped
-            if unpack(frames[0])[1] == KIND_PUBLICATION:
-                dropped += 1
-            else:
-                super().__call__(context, frames, route)
-
-    run.interception = WithoutHints(run.cluster.sim, [], FaultProfile(), Random(0))
-    report = run.execute()
+    report = execute(Schedule(4, 2, 30.0, FaultProfile(), (*rollout(), Step(0.0, "no-hints"))))
     assert report.failure is None
-    assert dropped > 100
+    assert report.faults["no-hints"] > 100
+
+
+def test_a_kubelet_whose_view_is_old_does_not_ask_its_runtime_again_and_again() -> None:
+    """It wanted a pod to run that the runtime had removed, which the runtime ignores: 3000 requests a second."""
+    steps = (
+        *rollout(),
+        Step(5.0, "scale", {"name": "web", "replicas": 0}),
+        Step(6.0, "restart-onto-old-view", {"actor": "kubelet-node-1", "behind_s": 2.0, "for_s": 3.0}),
+    )
+    asked = 0
+
+    def count(key, frames) -> None:
+        nonlocal asked
+        asked += key[:2] == ("kubelet-node-1", "runtime-node-1") and key[3] == "batch"
+
+    assert execute(Schedule(2, 1, 12.0, FaultProfile(), steps), count).failure is None
+    assert 0 < asked < 100
+
+
+def test_the_lease_of_a_removed_node_is_collected() -> None:
+    """The garbage collector watched neither leases nor nodes."""
+    steps = (*rollout(), Step(4.0, "remove-node", {"node": "node-2"}))
+    assert execute(Schedule(2, 2, 10.0, FaultProfile(), steps)).failure is None

@@ -8,7 +8,8 @@ from actors.apimachinery.status import ApiError
 from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import FaultProfile
-from actors.simulation.run import Run, Schedule
+from actors.simulation.run import Run
+from actors.simulation.schedule import Schedule
 from actors.simulation.workload import deployment_manifest
 
 

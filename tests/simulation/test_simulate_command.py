@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from actors.kubectl.simulate import simulate
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import PROFILES
-from actors.simulation.run import draw_schedule, execute
+from actors.simulation.run import execute
+from actors.simulation.schedule import draw_schedule
 from actors.simulation.shrink import minimal
 
 ROOT = Path(__file__).parents[2]

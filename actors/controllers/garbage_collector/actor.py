@@ -51,6 +51,8 @@ WATCHED: Final = (
     "v1/services",
     "v1/persistentvolumeclaims",
     "discovery.k8s.io/v1/endpointslices",
+    "coordination.k8s.io/v1/leases",
+    "v1/nodes",
 )
 OWNER_INDEX: Final = "owner"
 ITEMS_A_ROUND_MAX: Final = 64
