@@ -77,7 +77,7 @@ def prepare_for_update(resource: Resource, new: Object, old: Object, subresource
     """
     rules = rules_of(resource)
     custom = resource.custom
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         (_keep_all_but_status if custom is None else keep_all_but_status)(new, old)
     elif rules.has_status and not subresource:
         _carry_over(new, old, "status")
@@ -143,6 +143,8 @@ def validate_update(resource: Resource, new: Object, old: Object, subresource: s
         return errors + rules.validate_status(new) if rules.validate_status is not None else errors
     if rules.validate is not None and spec_changed(new, old):
         errors.extend(rules.validate(new))
+    if rules.validate_subresource is not None and subresource:
+        errors.extend(rules.validate_subresource(new, old, subresource))
     if rules.validate_update is not None and not subresource:
         errors.extend(rules.validate_update(new, old))
     return errors

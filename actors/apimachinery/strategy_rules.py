@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from actors.apimachinery import strategy_pod
+from actors.apimachinery import pod_subresources, strategy_pod
 from actors.apimachinery.custom_resources import crd_strategy, crd_validation
 from actors.apimachinery.custom_resources.definition import CRDS
 from actors.apimachinery.operation import Object
@@ -20,6 +20,7 @@ Validate = Callable[[Object], Errors]
 ValidateUpdate = Callable[[Object, Object], Errors]
 Prepare = Callable[[Object], None]
 PrepareUpdate = Callable[[Object, Object, str], None]
+ValidateSubresource = Callable[[Object, Object, str], Errors]
 
 #: Kinds whose status is reported by whoever creates them: nodes register with it.
 _KEEP_STATUS_ON_CREATE: Final = frozenset({"v1/nodes"})
@@ -69,6 +70,7 @@ class Rules:
     validate_update: ValidateUpdate | None = None
     validate_create: Validate | None = None
     validate_status: Validate | None = None
+    validate_subresource: ValidateSubresource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class _Row:
     prepare_update: PrepareUpdate | None = None
     validate_create: Validate | None = None
     validate_status: Validate | None = None
+    validate_subresource: ValidateSubresource | None = None
 
 
 _TABLE: Final[Mapping[str, _Row]] = {
@@ -86,8 +89,10 @@ _TABLE: Final[Mapping[str, _Row]] = {
         pods.validate_pod,
         pods.validate_pod_update,
         strategy_pod.prepare_pod,
-        strategy_pod.prepare_pod_status_update,
+        pod_subresources.prepare_pod_update,
         pods.validate_pod_create,
+        None,
+        pod_subresources.validate_pod_subresource,
     ),
     "v1/replicationcontrollers": _Row(workloads.validate_replication_controller),
     "apps/v1/deployments": _Row(workloads.validate_deployment, workloads.validate_selector_update),
@@ -182,6 +187,7 @@ def _make_rules(resource: Resource) -> Rules:
         row.validate_update,
         row.validate_create,
         row.validate_status,
+        row.validate_subresource,
     )
 
 

@@ -278,6 +278,9 @@ class Registry:
         """Charge the pod's disruption budget, then delete the pod."""
         body = call.operation.body
         stated = body.get("deleteOptions") if isinstance(body, dict) else None
+        metadata = body.get("metadata") if isinstance(body, dict) else None
+        if isinstance(metadata, dict) and metadata.get("name", call.name) != call.name:
+            raise bad_request("name in URL does not match name in Eviction object")
         given = stated if isinstance(stated, dict) else {}
         options = delete_options(replace(call, operation=Operation("delete", call.operation.resource, body=given)))
 

@@ -299,3 +299,55 @@ def test_a_rule_refuses_and_a_definition_with_a_bad_rule_is_refused(cluster):
     assert refusal.status["details"]["causes"] == [
         {"reason": "FieldValueInvalid", "message": 'Invalid value: "object": busybox doesn\'t scale', "field": "spec"}
     ]
+
+
+def test_custom_objects_are_applied_by_the_list_types_of_their_schema(cluster: Any) -> None:
+    group = "lists.example.com"
+    port = {"type": "object", "properties": {"name": {"type": "string"}, "port": {"type": "integer"}}}
+    named = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    spec = {
+        "type": "object",
+        "properties": {
+            "ports": {"type": "array", "items": {**port, "required": ["name"]}, **named},
+            "tags": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+            "whole": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+                }
+            ],
+        },
+    }
+    cluster.create("apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    cluster.settle(1.0)
+    things = f"{group}/v1/things"
+
+    def apply(manager: str, spec: Any) -> Any:
+        thing = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}
+        options = {"patchType": "apply", "fieldManager": manager}
+        return cluster.call("patch", things, "default", "a", body=thing, options=options).object["spec"]
+
+    apply("one", {"ports": [{"name": "x", "port": 1}], "tags": ["a"], "whole": ["a"]})
+    assert apply("two", {"ports": [{"name": "y", "port": 2}], "tags": ["b"]}) == {
+        "ports": [{"name": "x", "port": 1}, {"name": "y", "port": 2}],
+        "tags": ["a", "b"],
+        "whole": ["a"],
+    }
+    with pytest.raises(ApiError, match=r'conflict with "one": \.spec\.whole'):
+        apply("two", {"whole": ["b"]})
+    with pytest.raises(ApiError, match=r"\.spec\.nosuch: field not declared in schema"):
+        apply("two", {"nosuch": 1})
+    assert apply("one", {}) == {"ports": [{"name": "y", "port": 2}], "tags": ["b"]}
