@@ -36,8 +36,11 @@ class WatchCall:
         self.responses = client.watch.Watch(iter(self._requests.get, None), timeout=30)
 
     def create(self, key, **fields):
-        self._requests.put(m.WatchRequest(create_request=m.WatchCreateRequest(key=key, **fields)))
+        self.request(m.WatchRequest(create_request=m.WatchCreateRequest(key=key, **fields)))
         return self
+
+    def request(self, request):
+        self._requests.put(request)
 
     def cancel(self, watch_id):
         self._requests.put(m.WatchRequest(cancel_request=m.WatchCancelRequest(watch_id=watch_id)))
