@@ -55,12 +55,14 @@ BUGS = [
     Bug(
         "compare is ignored",
         "store/mvcc.py",
-        "            if not self._holds(compare):",
-        "            if False:",
+        "        return all(map(self._holds, compares))",
+        "        return True",
         STORE,
         True,
     ),
-    Bug("version does not count", "store/mvcc.py", "previous.version + 1, lease", "previous.version, lease", STORE),
+    Bug(
+        "version does not count", "store/mvcc.py", "version = previous.version + 1", "version = previous.version", STORE
+    ),
     Bug(
         "compacted reads are served",
         "store/mvcc.py",
@@ -85,9 +87,61 @@ BUGS = [
     Bug(
         "changes are not published",
         "store/actor.py",
-        "            self._publish(changes, before)\n",
+        "            self._publish(self._mvcc.events_since(before), before)\n",
         "            self._publish([], self._mvcc.revision)\n",
         STORE,
+    ),
+    # What the store keeps
+    Bug(
+        "a cut write-ahead log passes for a short one",
+        "store/high_water.py",
+        "        if end.revision < mark.revision or end.sequence < mark.sequence:",
+        "        if False:",
+        "tests/store/test_damaged_files.py",
+        True,
+    ),
+    Bug(
+        "memory is ahead of a full disk",
+        "store/actor.py",
+        "                self._mvcc.undo(before)\n",
+        "                pass\n",
+        "tests/store/test_alarm.py",
+        True,
+    ),
+    Bug(
+        "an undone deletion loses its lease",
+        "store/mvcc.py",
+        "        if previous.lease in self.lessor:\n            self.lessor.attach(previous.lease, key)\n        if len",
+        "        if len",
+        "tests/store/test_undo.py",
+    ),
+    Bug(
+        "the alarm is forgotten over a restart",
+        "store/actor.py",
+        "self._alarm.start(content.nospace)",
+        "self._alarm.start(False)",
+        "tests/store/test_alarm.py",
+    ),
+    Bug(
+        "deletes need room under the quota",
+        "store/alarm.py",
+        "        if not cost_bytes:\n            return\n",
+        "",
+        "tests/store/test_alarm.py",
+    ),
+    Bug(
+        "a snapshot's compaction is left behind",
+        "store/etcd_api/restore.py",
+        "        if content.compacted_revision > 0:",
+        "        if False:",
+        "tests/store/test_crash_points.py",
+    ),
+    Bug(
+        "what is younger than the period goes, too",
+        "store/retention.py",
+        "samples[0][0] <= now_s - period_s:",
+        "samples[0][0] <= now_s - period_s / 2:",
+        "tests/store/test_retention.py",
     ),
     # The fabric
     Bug(
@@ -101,8 +155,8 @@ BUGS = [
     Bug(
         "repeats are handled again",
         "broker/fabric.py",
-        "        if served is not None:\n            served.route = route",
-        "        if False:\n            served.route = route",
+        "        if known is not None:\n            if isinstance(known, _Served):",
+        "        if False:\n            if isinstance(known, _Served):",
         "tests/broker",
         True,
     ),
