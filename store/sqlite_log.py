@@ -65,10 +65,13 @@ class SqliteLog(Log):
             raise LogError(f"{self._path} is open already")
         try:
             with self._errors("open"):
-                return self._load()
-        except (TypeError, ValueError, struct.error) as error:  # what is in a row, or in SQLite's message, is garbage
-            raise LogCorrupt(f"{self._path}: a row is not what was written: {error}") from error
-        except BaseException:
+                try:
+                    return self._load()
+                except (TypeError, ValueError, struct.error) as error:  # a row, or SQLite's own message, is garbage
+                    raise LogCorrupt(f"a row is not what was written: {error}") from error
+        except BaseException as error:
+            if isinstance(error, LogCorrupt):
+                self._keep_refused()
             self.close()
             raise
 
@@ -158,8 +161,9 @@ class SqliteLog(Log):
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
         self._connection = database
-        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        database.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+        if not self._path.stat().st_size:  # set again it would be written again, into a file not yet looked at
+            database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            database.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
@@ -221,6 +225,11 @@ class SqliteLog(Log):
             raise LogError(f"cannot {doing} {self._path}: {error}") from error
         except OSError as error:
             raise LogError(f"cannot {doing} {self._path}: {error}") from error
+
+    def _keep_refused(self) -> None:
+        """SQLite deletes its write-ahead log on closing; whoever looks into the damage will want the first one."""
+        with contextlib.suppress(OSError):
+            os.link(self._beside("wal"), self._beside("wal-refused"))
 
     def _make_room(self) -> None:
         """Give the reserve up, and with it bring the write-ahead log back into the file: then it starts again."""

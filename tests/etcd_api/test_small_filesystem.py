@@ -66,7 +66,7 @@ def fill(server, prefix):
         key = b"%s%04d" % (prefix, i)
         code, text = put(server, key, VALUE)
         if code != "OK":
-            assert (code, text) == ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded")
+            assert (code, text) == ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded"), server.log()
             return written
         written.add(key)
     raise AssertionError("the disk never filled up")

@@ -142,6 +142,17 @@ def test_a_cut_write_ahead_log_is_refused_wherever_it_is_cut(pristine):
     assert sum(refused) > 30
 
 
+def test_the_damaged_write_ahead_log_is_kept(pristine, tmp_path):
+    """SQLite would delete it, and with it what might be saved."""
+    copied(pristine[0] / "killed", tmp_path / "copy")
+    damage(tmp_path / "copy" / "log-wal", ("flip", 0.01, 255, 0))
+    damaged = (tmp_path / "copy" / "log-wal").read_bytes()
+    for _ in range(2):
+        with pytest.raises(LogCorrupt):
+            SqliteLog(tmp_path / "copy" / "log", reserve_bytes=0).load()
+        assert (tmp_path / "copy" / "log-wal-refused").read_bytes() == damaged
+
+
 def test_a_lost_write_ahead_log_is_refused(pristine, tmp_path):
     copied(pristine[0] / "killed", tmp_path / "copy")
     (tmp_path / "copy" / "log-wal").unlink()
@@ -176,7 +187,8 @@ def test_an_older_file_is_brought_up_to_date(tmp_path):
     log.append(mvcc.events_since(0), [LeaseRecord(7, 60)])
     log.compact(300, ())
     log.close()
-    wanted = SqliteLog(path, reserve_bytes=0).load()
+    wanted = log.load()
+    log.close()
     (tmp_path / "log-mark").unlink()
     old = tmp_path / "old"
     make_format_1(path, old)
