@@ -25,7 +25,7 @@ from typing import Any, Final
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 from pydantic_core import core_schema as cs
 
-from actors.apimachinery.custom_resources.definition import CustomVersion
+from actors.apimachinery.custom_resources.definition import CRDS, CustomVersion
 from actors.apimachinery.custom_resources.pruning import embedded_resources, prune
 from actors.apimachinery.decode_error import type_error_message
 from actors.apimachinery.operation import Object
@@ -43,6 +43,7 @@ from actors.apimachinery.schema import (
 )
 from actors.apimachinery.status import ApiError, FieldError, bad_request
 
+JSON_SCHEMA_PROPS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _INT_RANGE: Final = {"int32": 2**31, "int64": 2**63}
 _RFC3339: Final = (
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d+)?(Z|z|[+-]\d\d:\d\d)$"
@@ -203,7 +204,45 @@ def decode(resource: Resource, obj: Object, field_validation: str = "Strict") ->
     name = definition_name(resource.api_version, resource.kind)
     if name is None:
         raise LookupError(f"there is no schema of {resource.key}")
-    return decode_definition(name, obj, resource.version, resource.kind, field_validation)
+    decoded, warnings = decode_definition(name, obj, resource.version, resource.kind, field_validation)
+    if resource.key == CRDS:
+        for version in (decoded.get("spec") or {}).get("versions") or ():
+            schema = (version.get("schema") or {}).get("openAPIV3Schema")
+            if schema is not None:
+                warnings += _decode_schema(schema, resource.version, resource.kind, field_validation)
+    return decoded, warnings
+
+
+def _decode_schema(schema: Object, version: str, kind: str, field_validation: str) -> list[str]:
+    """Decode the schemas in a CRD's schema that the published one says nothing of: they may be something else, too.
+
+    In place; answers the warnings. Raises `ApiError` (400).
+    """
+    warnings: list[str] = []
+    for name in ("items", "additionalProperties", "additionalItems"):
+        inner = schema.get(name)
+        if isinstance(inner, dict):
+            schema[name], found = decode_definition(JSON_SCHEMA_PROPS, inner, version, kind, field_validation)
+            warnings += found
+        elif inner is not None and not (isinstance(inner, bool) if name != "items" else _is_list_of_schemas(inner)):
+            message = f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal {name}'
+            raise bad_request(f"{message} into Go value of type v1.JSONSchemaProps")
+    for inner in _schemas_in(schema):
+        warnings += _decode_schema(inner, version, kind, field_validation)
+    return warnings
+
+
+def _is_list_of_schemas(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _schemas_in(schema: Object) -> list[Object]:
+    """The schemas one level below, where there are some."""
+    found = [*(schema.get("properties") or {}).values()]
+    for name in ("allOf", "anyOf", "oneOf"):
+        found += schema.get(name) or []
+    found += [schema[name] for name in ("items", "additionalProperties", "not") if isinstance(schema.get(name), dict)]
+    return found
 
 
 def decode_definition(

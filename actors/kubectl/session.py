@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 import click
 
 from actors.apimachinery.resources import RESOURCES, ResourceTable
+from actors.apimachinery.status import ApiError
 from actors.client.client import Client
 from actors.client.discovery import discover
 from actors.kubectl.failure import EXPECTED, CommandFailed, message_of
@@ -71,6 +72,16 @@ def _connect(name: str) -> AbstractAsyncContextManager[Context]:
     return found
 
 
+async def _resources(client: Client) -> ResourceTable:
+    """Every resource; the built-in ones for users who may not see definitions."""
+    try:
+        return await discover(client)
+    except ApiError as error:
+        if error.code != 403:
+            raise
+        return RESOURCES
+
+
 def fail(error: Exception) -> None:
     """Print an error and leave with its exit code."""
     sys.stderr.write(message_of(error).rstrip("\n") + "\n")
@@ -94,7 +105,7 @@ def run_with_client(click_ctx: click.Context, work: Work) -> None:
                 sys.stderr,
                 namespace or DEFAULT_NAMESPACE,
                 namespace_given=bool(namespace),
-                resources=await discover(client),
+                resources=await _resources(client),
             )
             return await work(kubectl)
 

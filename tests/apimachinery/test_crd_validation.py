@@ -6,10 +6,17 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.apimachinery.custom_resources.crd_validation import validate_definition, validate_definition_update
 from actors.apimachinery.custom_resources.structural_schema import validate_structural
 from actors.apimachinery.custom_resources.version_order import version_order
+from actors.apimachinery.defaults import apply_defaults
+from actors.apimachinery.resources import custom_resources_of, resource_of
+from actors.apimachinery.status import ApiError
+from actors.apimachinery.strategy import validate_create
+from actors.apimachinery.validator import decode
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"spec": {"type": "object"}}}
 GOOD: dict[str, Any] = {
@@ -211,3 +218,52 @@ def test_the_order_of_versions():
     ordered = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]
     shuffled = [*ordered[::2], *ordered[1::2]]
     assert sorted(shuffled, key=version_order) == ordered
+
+
+KEYWORDS = [
+    "type",
+    "properties",
+    "items",
+    "additionalProperties",
+    "allOf",
+    "not",
+    "default",
+    "enum",
+    "required",
+    "a",
+    "pattern",
+    "maxItems",
+    "nullable",
+    "rule",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-validations",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+]
+SCHEMA_PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["object", "array", "string", "", "self.a > 1", "["]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(SCHEMA_PARTS, SCHEMA_PARTS)
+def test_no_definition_breaks_the_server(schema, other):
+    """Whatever is sent is stored or refused; what is stored can be used."""
+    crd = changed("spec.versions.0.schema", {"openAPIV3Schema": {"type": "object", "properties": {"spec": schema}}})
+    crd = {**crd, "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    definitions = resource_of("apiextensions.k8s.io/v1/customresourcedefinitions")
+    try:
+        decoded, _ = decode(definitions, crd, "Ignore")
+    except ApiError:
+        return
+    apply_defaults(definitions, decoded)
+    if validate_definition(decoded):
+        return
+    decoded["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+    (things,) = custom_resources_of(decoded)
+    obj, _ = decode(things, {"metadata": {"name": "x"}, "spec": other}, "Ignore")
+    apply_defaults(things, obj)
+    validate_create(things, {**obj, "metadata": {"name": "x", "namespace": "d"}})

@@ -73,6 +73,10 @@ TRUE = [
     "'a,b'.split(',') == self.names && ' x '.trim() == 'x' && 'aXa'.lowerAscii().replace('x', '') == 'aa'",
     "type(self.replicas) == int && int('5') == 5 && string(5) == '5' && double(1) == 1.0",
     "1 / 0 == 1 || true",
+    "self.?name.orValue('x') == self.name && !self.?any.hasValue() && self.?any.?x.y.orValue(7) == 7",
+    "self.names[?0].orValue('') == 'a' && !self.names[?9].hasValue() && self.labels[?'k'].value() == 'v'",
+    "self.ports.all(p, p.?name.orValue('') == 'http') && size(self.?names.orValue([])) == 2",
+    "(self.?ports[0].name.orValue('') == 'http') && [self.?name.value()][0] == self.name",
 ]
 REFUSED = {
     "self.nope == 1": "undefined field 'nope'",

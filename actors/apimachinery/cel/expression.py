@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from actors.apimachinery.cel.functions import FUNCTIONS
+from actors.apimachinery.cel.optional_syntax import OPTIONAL_FUNCTIONS
 from actors.apimachinery.cel.scan import LOOPS, REPLACED, Scan, Schema, TooNested, prepared, scan
 
 #: Steps that the rules of one object may take, all together: about a second, were each as slow as can be.
@@ -76,7 +77,7 @@ class Expression:
         self.found = found
         self._program = program
         self._words = len(source) // 4 + 1
-        called = {REPLACED.get(name, name) for name in found.calls}
+        called = {REPLACED.get(name, name) for name in found.calls} | OPTIONAL_FUNCTIONS.keys()
         self._functions = {name: fn for name, fn in FUNCTIONS.items() if name.rpartition(".")[2] in called}
 
     def reads(self, variable: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from actors.apimachinery.cel.formatting import format_text
 from actors.apimachinery.cel.named_formats import NAMED_FORMATS, validate_format
 from actors.apimachinery.cel.network import NETWORK_FUNCTIONS
+from actors.apimachinery.cel.optional_syntax import OPTIONAL_FUNCTIONS
 from actors.apimachinery.cel.patterns import find_all
 from actors.apimachinery.cel.quantities import QUANTITY_FUNCTIONS
 from actors.apimachinery.cel.urls import URL_FUNCTIONS
@@ -150,6 +151,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     **{f"format.{name}": (lambda name=name: {"k8sFormat": name}) for name in NAMED_FORMATS},
     "format.named": lambda name: {"k8sFormat": name},
     "validate": validate_format,
+    **OPTIONAL_FUNCTIONS,
     **NETWORK_FUNCTIONS,
     **QUANTITY_FUNCTIONS,
     **URL_FUNCTIONS,

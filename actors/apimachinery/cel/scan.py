@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.apimachinery.cel.optional_syntax import without_optional_syntax
 from actors.apimachinery.cel.tokens import Token, tokens_of
 from actors.apimachinery.cel.values import escaped, is_open
 
@@ -45,12 +46,15 @@ class TooNested(ValueError):
 
 
 def prepared(expression: str) -> str:
-    """The expression as the library is given it: with calls that Kubernetes defines otherwise renamed."""
+    """The expression as the library is given it: without syntax it doesn't know, and some calls renamed."""
     words = tokens_of(expression)
-    return " ".join(
-        REPLACED.get(word.text, word.text) if word.kind == "name" and _is_call(words, index) else word.text
+    renamed = [
+        Token(word.kind, REPLACED[word.text])
+        if word.kind == "name" and word.text in REPLACED and _is_call(words, index)
+        else word
         for index, word in enumerate(words)
-    )
+    ]
+    return " ".join(without_optional_syntax(renamed))
 
 
 def _is_call(words: Sequence[Token], index: int) -> bool:
@@ -128,10 +132,10 @@ class _Scanner:
         schema, path = scope.get(name), name
         while self.position < end:
             text = self.words[self.position].text
-            if text == "[":
+            if text in ("[", "[?"):
                 self._bracket(scope, times, depth, nesting)
                 schema, path = _item(schema), path + "[]"
-            elif text == "." and self.position + 1 < end and self.words[self.position + 1].kind == "name":
+            elif text in (".", ".?") and self.position + 1 < end and self.words[self.position + 1].kind == "name":
                 self.position += 1
                 field_name = self.words[self.position].text
                 if _is_call(self.words, self.position):
