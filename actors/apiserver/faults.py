@@ -25,7 +25,7 @@ from actors.apiserver.reads import Done
 from actors.apiserver.registry import Registry
 from actors.apiserver.watch_cache import Change, WatchCache
 from actors.apiserver.write import Outcome
-from broker.chaos import Fault
+from broker.chaos import ANY, Fault, matches
 from broker.context import Context
 from broker.message import Request
 
@@ -56,8 +56,10 @@ class ApiFaults:
     def drawn(self, call: Call) -> str:
         """The fault that an operation meets; empty for none."""
         for fault in self._ctx.chaos.faults:
+            sender = call.request.sender if call.request is not None else ""
+            if not matches(fault.details.get("from", ANY), sender):
+                continue
             if _may_meet(fault, call) and self._hits(fault, call.resource.key):
-                sender = call.request.sender if call.request is not None else ""
                 self._ctx.note_fault(fault.kind, sender, f"{call.operation.verb} {call.resource.key}", call.id)
                 return fault.kind
         return ""

@@ -197,6 +197,7 @@ def slow_sync(ctx: click.Context, delay_s: float, for_s: float | None) -> None:
 @KIND
 @click.option("--verb", default=None, help="Of these operations only: create, update, patch, delete, get, list.")
 @click.option("--rate", type=Chance(), default=0.1, show_default=True, help="How often; 0 ends it.")
+@click.option("--from", "sender", default=None, metavar="ACTOR", help="Of this actor's only (gateway: all over HTTP).")
 @click.option("--before", type=int, default=None, metavar="REVISION", help="410: of watches that begin before it only.")
 @FOR
 @SEED
@@ -207,6 +208,7 @@ def api(
     kind: str | None,
     verb: str | None,
     rate: float,
+    sender: str | None,
     before: int | None,
     for_s: float | None,
     seed: int | None,
@@ -214,10 +216,10 @@ def api(
     """The command."""
     if before is not None and code != "410":
         raise click.BadParameter("it goes with 410", param_hint="--before")
-    if verb is not None and code == "410":
-        raise click.BadParameter("410 is about watches and continued lists", param_hint="--verb")
+    if (verb is not None or sender is not None) and code == "410":
+        raise click.BadParameter("410 is about everybody's watches and continued lists", param_hint="--verb, --from")
     resource = None if kind is None else resource_key(kind)
-    details = {"rate": rate, "resource": resource, "verb": verb, "before": before}
+    details = {"rate": rate, "resource": resource, "verb": verb, "from": sender, "before": before}
     _in_force(ctx, API_FAULTS[int(code)], details, for_s, seed)
 
 

@@ -80,7 +80,8 @@ def _rate(what: str) -> Kind:
 
 def _operations(d: Details, what: str) -> str:
     resource = _resource_of(d)
-    return f"{percent(d['rate'])} of {d.get('verb') or what}{f' of {resource}' if resource else ''}"
+    whose = f" by {d['from']}" if d.get("from", ANY) != ANY else ""
+    return f"{percent(d['rate'])} of {d.get('verb') or what}{f' of {resource}' if resource else ''}{whose}"
 
 
 def _late(d: Details) -> str:
@@ -97,7 +98,7 @@ def _expired(d: Details) -> str:
     return f"{_operations(d, 'watches and continued lists')}{since} are answered 410 Gone"
 
 
-_API: Final = ("resource", "verb")
+_API: Final = ("resource", "verb", "from")
 
 KINDS: Final[Mapping[str, Kind]] = {
     "drop": _rate("are lost"),

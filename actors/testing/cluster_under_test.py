@@ -24,10 +24,12 @@ from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Object, Operation, Result
 from actors.apimachinery.resources import RESOURCES, Resource, ResourceTable, UnknownResource
 from actors.apimachinery.status import ApiError
+from actors.chaos.vocabulary import check
 from actors.client.client import Client
 from actors.client.discovery import table_with
 from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.oracles import unsettled
+from broker.chaos import NO_CHAOS, Chaos, Fault
 from broker.context import Context, RequestTimeout
 from broker.faults import FaultPolicy
 
@@ -37,8 +39,16 @@ WITHIN_S: Final = 120.0
 #: How long a state must last to count as stable.
 STABLE_FOR_S: Final = 30.0
 
+#: A user whom a fault of the API has refused tries again after so many virtual seconds.
+RETRY_S: Final = 0.2
+
 Condition = Callable[[], bool]
 Manifest = Object | str | Path
+
+
+def _may_pass(result: Result) -> bool:
+    """Whether a refusal is one that faults of the API give."""
+    return result.code in (429, 500) or (result.status or {}).get("reason") == "Conflict"
 
 
 class NotConverged(AssertionError):
@@ -158,7 +168,9 @@ class ClusterUnderTest:
                     (result,) = await self.client.batch([operation])
                 except RequestTimeout:
                     continue
-                return result
+                if not (self.simulated.sim.chaos.faults and _may_pass(result)):
+                    return result
+                await self.client.ctx.sleep(RETRY_S)
 
         result: Result = self.run(until_answered(), 10 * WITHIN_S)
         return result
@@ -174,6 +186,21 @@ class ClusterUnderTest:
     def set_faults(self, faults: FaultPolicy | None) -> None:
         """What happens to messages from now on; None: nothing any more."""
         self.simulated.set_faults(faults)
+
+    def put_in_force(self, *faults: Fault) -> None:
+        """Faults as of ``podchain chaos``, in place of all before, until `heal` or `assert_converges`.
+
+        ``put_in_force(Fault("conflict", {"rate": 0.5, "resource": "v1/pods"}))``; all kinds are in
+        `actors.chaos.vocabulary.KINDS`. Raises `ValueError` for one that makes no sense.
+        """
+        for fault in faults:
+            check(fault)
+        self.simulated.sim.set_chaos(Chaos(faults, self.seed) if faults else NO_CHAOS)
+
+    def heal(self) -> None:
+        """End all faults."""
+        self.put_in_force()
+        self.set_faults(None)
 
     # Waiting and judging
 
@@ -201,7 +228,7 @@ class ClusterUnderTest:
         Without a condition: every Deployment has what its manifest asks for, and there are no orphans. Also fails when
         the cluster's own invariants were violated on the way. Raises `NotConverged`.
         """
-        self.set_faults(None)
+        self.heal()
         settled = condition or (lambda: not unsettled(self.simulated.oracles))
         if not self.run_until(settled, within_s):
             raise NotConverged(self._report(f"not converged within {within_s:g} virtual seconds"))

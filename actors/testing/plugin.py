@@ -1,6 +1,6 @@
 """The pytest plugin: fixtures ``podchain`` and ``podchain_cluster``, markers, and the seed of a failure.
 
-    @pytest.mark.podchain(nodes=2, seed=7, faults={"drop": 0.2})
+    @pytest.mark.podchain(nodes=2, seed=7, faults={"drop": 0.2, "conflict": 0.1})
     def test_it(podchain): ...
 
 ``podchain`` is a cluster in simulation on virtual time (`actors.testing.cluster_under_test`), new for each test, in
@@ -11,7 +11,7 @@ of its own with seeds 0 to N-1. A failing test prints its seed and the command t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from actors.testing.cluster_under_test import ClusterUnderTest
     from actors.testing.live_cluster import LiveCluster
+    from broker.chaos import Fault
 
 MARKER: Final = "podchain"
 FIXTURE: Final = "podchain"
@@ -68,16 +69,24 @@ def podchain_seed(request: pytest.FixtureRequest) -> int:
     return int(chosen)
 
 
+def _faults(settings: dict[str, Any]) -> Sequence[Fault]:
+    from actors.chaos.vocabulary import faults_from_rates
+
+    try:
+        return faults_from_rates(settings.get("faults") or {})
+    except ValueError as error:
+        raise pytest.UsageError(f"marker podchain: faults: {error}") from None
+
+
 @pytest.fixture
 def podchain(request: pytest.FixtureRequest, podchain_seed: int) -> Iterator[ClusterUnderTest]:
     """A fresh cluster in simulation, on virtual time."""
     from actors.testing.cluster_under_test import ClusterUnderTest
-    from broker.faults import RandomFaults
 
     settings = _settings(request.node)
-    faults = RandomFaults.from_plain(settings["faults"]) if settings.get("faults") else None
-    cluster = ClusterUnderTest(podchain_seed, settings.get("nodes", NODES), faults)
+    cluster = ClusterUnderTest(podchain_seed, settings.get("nodes", NODES))
     try:
+        cluster.put_in_force(*_faults(settings))
         yield cluster
     finally:
         cluster.close()
@@ -88,8 +97,10 @@ def podchain_cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
     """A fresh cluster of real processes; gone when the test ends."""
     from actors.testing.live_cluster import LiveCluster
 
-    cluster = LiveCluster(tmp_path / "podchain", "test", _settings(request.node).get("nodes", NODES))
-    cluster.up()
+    settings = _settings(request.node)
+    cluster = LiveCluster(tmp_path / "podchain", "test", settings.get("nodes", NODES))
+    seed = ("--seed", str(settings["seed"])) if "seed" in settings else ()
+    cluster.up(*seed, *(f"--fault={name}={rate}" for name, rate in (settings.get("faults") or {}).items()))
     try:
         yield cluster
     finally:

@@ -9,6 +9,7 @@ from conftest import Cluster, config_map, pod
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Operation
+from actors.apimachinery.status import ApiError
 from actors.apimachinery.stream import Stream
 from actors.client.client import Client
 from actors.client.informer import Informer
@@ -66,6 +67,14 @@ def test_only_the_kind_and_verb_that_are_meant(cluster: Cluster) -> None:
         Operation("list", "v1/pods", "default"),
     ]
     assert [result.code for result in cluster.batch(*operations)] == [201, 429, 200]
+
+
+def test_only_the_actor_that_is_meant(cluster: Cluster) -> None:
+    break_api(cluster, "too-many-requests", rate=1.0, **{"from": "other*"})
+    cluster.names(MAPS)
+    other = Client(cluster.simulation.context("other-1"))
+    with pytest.raises(ApiError, match="too many requests"):
+        cluster.run(other.list(MAPS))
 
 
 def test_the_rate_is_kept_and_what_was_injected_is_told(cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from actors.apimachinery.operation import Operation
 from actors.client.controller import Trigger, run_controller
 from actors.client.decision import Decision
 from actors.testing.cluster_under_test import ClusterUnderTest, NotConverged
+from broker.chaos import Fault
 from broker.context import Context
 
 pytest_plugins = ["pytester"]
@@ -132,3 +133,24 @@ def test_a_cluster_of_real_processes(podchain_cluster) -> None:
     podchain_cluster.podchain("apply", "-f", "-", stdin=WEB)
     podchain_cluster.podchain("rollout", "status", "deployment/web", "--timeout=30s")
     assert len(podchain_cluster.podchain("get", "pods", "-o", "name").split()) == 2
+
+
+@pytest.mark.podchain(nodes=1, faults={"conflict": 0.2, "too-many-requests": 0.2, "error-after-commit": 0.2})
+def test_faults_of_the_api_are_felt_by_controllers_and_the_user_insists(podchain: ClusterUnderTest) -> None:
+    podchain.apply(WEB)
+    podchain.scale("deployments", "web", 3)
+    podchain.run_for(10.0)
+    podchain.assert_converges()
+    assert len(podchain.list("pods")) == 3
+    assert not podchain.simulated.sim.chaos.faults
+
+
+def test_a_fault_is_put_in_force_for_one_actor_and_healed(podchain: ClusterUnderTest) -> None:
+    podchain.put_in_force(Fault("conflict", {"rate": 1.0, "resource": "v1/pods", "from": "scheduler"}))
+    podchain.apply(WEB)
+    podchain.run_for(5.0)
+    assert {pod["spec"].get("nodeName") for pod in podchain.list("pods")} == {None}
+    podchain.heal()
+    podchain.assert_converges()
+    with pytest.raises(ValueError, match="earthquake: unknown fault"):
+        podchain.put_in_force(Fault("earthquake"))
