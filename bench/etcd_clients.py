@@ -21,6 +21,7 @@ from load import ANSWER_TIMEOUT_S, Load, Measured
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+_NO_ERROR: Final = b"\0\0\0\0"
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 _INITIAL_WINDOW: Final = 65_535
 #: What may come in before the server has to wait for us to say more, and how much has come when we say it.
@@ -141,6 +142,8 @@ class Connection:
             out.append(frame(_PING, _ACK, 0, payload))
         elif kind == _SETTINGS and not flags & _ACK:
             out.append(frame(_SETTINGS, _ACK, 0, b""))
+        elif kind == _RESET and payload == _NO_ERROR:
+            pass  # the answer is complete, and the server doesn't wait for the rest of the question
         elif kind in (_RESET, _GOAWAY):
             raise ConnectionError(f"etcd ended a call: {whole!r}")
 
