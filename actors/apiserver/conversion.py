@@ -19,8 +19,15 @@ def shown_entry(resource: Resource, entry: Entry) -> Entry:
     custom = resource.custom
     if custom is None or custom.stored_as_shown or entry.blob is None:
         return entry
+    if entry.shown is not None and entry.shown[0] is custom:
+        return entry.shown[1] or entry
     shown = _shown(resource, entry.object)
-    return Entry(encode_object(shown), entry.revision, entry.create_revision, shown)
+    if shown == entry.object:
+        entry.shown = (custom, None)
+        return entry
+    made = Entry(encode_object(shown), entry.revision, entry.create_revision, shown)
+    entry.shown = (custom, made)
+    return made
 
 
 def _shown(resource: Resource, obj: Object) -> Object:

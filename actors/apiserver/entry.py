@@ -14,13 +14,15 @@ class Entry:
     An entry without a blob says that the key had nothing at that revision.
     """
 
-    __slots__ = ("_object", "blob", "create_revision", "revision")
+    __slots__ = ("_object", "blob", "create_revision", "revision", "shown")
 
     def __init__(self, blob: bytes | None, revision: int, create_revision: int, obj: Object | None = None) -> None:
         self.blob = blob
         self.revision = revision
         self.create_revision = create_revision
         self._object = obj
+        self.shown: tuple[Any, Entry | None] | None = None
+        """A version of a custom resource, and what it makes of this; None: the same (see `conversion`)."""
 
     @property
     def object(self) -> Object:
@@ -34,6 +36,7 @@ class Entry:
     def forget_object(self) -> None:
         """Keep the bytes only: history is rarely looked into, and decoded it is several times as large."""
         self._object = None
+        self.shown = None
 
     @property
     def exists(self) -> bool:

@@ -193,11 +193,16 @@ def requested_milli(pod: Object, resource: str) -> int:
 def unsettled(oracles: Oracles) -> list[str]:
     """What is not yet as the manifests ask, for Deployments and what they own; empty when all has converged."""
     problems: list[str] = []
-    live = {uid_of(obj) for kind in ("Deployment", "ReplicaSet") for obj in oracles.of_kind(kind)}
+    live: dict[str, set[str]] = {}
+    # Of the kinds that own something, custom ones included, the uids of what is there.
     for kind in ("ReplicaSet", "Pod"):
         for obj in oracles.of_kind(kind):
             owner = controller_of(obj)
-            if owner is not None and owner["uid"] not in live:
+            if owner is None:
+                continue
+            if owner["kind"] not in live:
+                live[owner["kind"]] = {uid_of(each) for each in oracles.of_kind(owner["kind"])}
+            if owner["uid"] not in live[owner["kind"]]:
                 problems.append(f"{kind} {key_of(obj)} is an orphan")
     for deployment in oracles.of_kind("Deployment"):
         problems.extend(_unsettled_deployment(oracles, deployment))

@@ -62,6 +62,19 @@ def test_custom_and_built_in_objects_own_one_another(podchain):
     podchain.assert_converges(lambda: gone(podchain, "configmaps", "child") and gone(podchain, "widgets", "grandchild"))
 
 
+def test_pods_of_a_custom_object_are_no_orphans_while_it_lives(podchain):
+    podchain.apply(DEFINITION)
+    (parent,) = podchain.apply(widget("parent"))
+    reference = {**owner(parent)[0], "controller": True}
+    spec = {"containers": [{"name": "c", "image": "nginx"}]}
+    metadata = {"name": "p", "ownerReferences": [reference]}
+    podchain.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    podchain.assert_converges(lambda: podchain.get("pods", "p")["status"].get("phase") == "Running")
+    podchain.assert_converges()
+    podchain.delete("widgets", "parent")
+    podchain.assert_converges(lambda: gone(podchain, "pods", "p"))
+
+
 def test_a_namespace_takes_its_custom_objects_with_it(podchain):
     podchain.apply(DEFINITION)
     podchain.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lab"}})
