@@ -42,6 +42,9 @@ LINES_MAX: Final = 40
 @click.option("--scenario", type=click.Path(path_type=Path), default=None, help="Manifests, operations, faults (YAML).")
 @click.option("--save", type=click.Path(path_type=Path), default=None, help="Write the first failure's scenario here.")
 @click.option("--explore", is_flag=True, help="Instead of drawing faults, make them from the causes in a recorded run.")
+@click.option(
+    "--workload", type=click.Choice(["rollout", "ordered-scale"]), default=None, help="What --explore explores."
+)
 @click.option("--no-shrink", is_flag=True, help="Leave failures as they are.")
 @click.option("-o", "--output", type=click.Choice(["json"]), default=None, help="json: for programs.")
 @click.pass_context
@@ -76,16 +79,19 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
 
 def _exploration(options: dict[str, Any]) -> Exploration:
     """Schedules made from a run without faults: the scenario's, or a Deployment's rollout. Raises `ValueError`."""
-    from actors.simulation.explore import plan, rollout
+    from actors.simulation.explore import WORKLOADS, plan
 
     for name in ("faults", "minutes"):
         if options[name] is not None:
             raise ValueError(f"--{name} does not go with --explore")
     if options["runs"] != 1:
         raise ValueError("--runs does not go with --explore")
-    baseline = (
-        _schedules(options)[0] if options["scenario"] else rollout(options["seed"] or 0, options["nodes"] or NODES)
-    )
+    if options["scenario"] and options["workload"]:
+        raise ValueError("--workload does not go with --scenario")
+    if options["scenario"]:
+        baseline = _schedules(options)[0]
+    else:
+        baseline = WORKLOADS[options["workload"] or "rollout"](options["seed"] or 0, options["nodes"] or NODES)
     with _silence():
         return plan(replace(baseline, steps=tuple(step for step in baseline.steps if not step.is_fault)))
 
@@ -124,7 +130,12 @@ def _with_scenario(drawn: Schedule, scenario: Scenario, faults: Sequence[Any]) -
     if operations is None:
         operations = tuple(step for step in drawn.steps if not step.is_fault)
     timed = tuple(step for step in drawn.steps if step.is_fault)
-    return replace(drawn, steps=(*operations, *timed, *faults), expectations=scenario.expectations)
+    return replace(
+        drawn,
+        steps=(*operations, *timed, *faults),
+        expectations=scenario.expectations,
+        controllers=scenario.controllers,
+    )
 
 
 def _execute(schedules: Sequence[Schedule]) -> Iterator[RunReport]:

@@ -129,6 +129,8 @@ class SimulatedCluster:
         self.log = WatchedLog(self.oracles, lambda: self.sim.now_s)
         self.nodes = [NodeConfig(f"node-{i + 1}", i) for i in range(nodes)]
         self._nodes_made = nodes
+        self.extra_actors: dict[str, Callable[[Context], Awaitable[None]]] = {}
+        """Started beside the control plane's."""
         self.hollow_nodes = hollow_nodes
 
     def __enter__(self) -> SimulatedCluster:
@@ -149,7 +151,7 @@ class SimulatedCluster:
     def start(self, limit_s: float = 60.0) -> None:
         """Start every actor; returns when all nodes are Ready. Raises `TimeoutError`."""
         self.sim.spawn_actor("store", lambda ctx: store.run(ctx, self.log))
-        for name, main in CONTROL_PLANE.items():
+        for name, main in {**CONTROL_PLANE, **self.extra_actors}.items():
             self.sim.spawn_actor(name, main)
         for node in self.nodes:
             self._spawn_node(node)

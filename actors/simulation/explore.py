@@ -3,6 +3,9 @@
 - *crash between writes*: each batch of k writes of each actor, carried out up to the i-th, then the actor crashes
 - *hidden* and *late* events: each watch event, lost on its way to a reader, or held back
 - *restart*: each actor that reads the API, crashing as it is told of an event
+- *older view*: the same, and it is back with the view from before that event
+- *swap*: each pair of messages that reach an actor one right after the other by different links, none caused by the
+  other, the other way round
 
 Schedules that differ only in what cannot matter are run once:
 
@@ -11,12 +14,13 @@ Schedules that differ only in what cannot matter are run once:
   ReplicaSet are interchangeable, so one stands for all
 - nodes are interchangeable, too
 - batches with the same verbs on the same kinds, cut at the same place, likewise
+- writes of different objects commute: of all such pairs at the API server one is swapped
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,10 +30,13 @@ from actors.simulation.fault_plan import MESSAGE_KIND_NAMES, Step
 from actors.simulation.fault_profile import FaultProfile
 from actors.simulation.interception import APISERVER, MessageKey
 from actors.simulation.message_surgery import writes_in
-from actors.simulation.run import execute
+from actors.simulation.ordered_scale import NAME as ORDERED_SCALE
+from actors.simulation.ordered_scale import SETS, set_manifest
+from actors.simulation.pairs import Pairs
+from actors.simulation.run import Run
 from actors.simulation.schedule import Schedule
 from actors.simulation.workload import deployment_manifest
-from broker.message import KIND_PUBLICATION, KIND_REQUEST, unpack
+from broker.message import KIND_PUBLICATION, KIND_REPLY, KIND_REQUEST, unpack
 
 #: How long a late event is held back.
 LATE_S: Final = 2.0
@@ -37,6 +44,12 @@ DURATION_S: Final = 12.0
 _NODE: Final = re.compile(r"node-\d+")
 #: Collections whose events nobody acts on in a way that a rollout depends on.
 UNINTERESTING: Final = ("events", "leases")
+
+_LATE_AND_CRASHED: Final[tuple[tuple[str, dict[str, float]], ...]] = (
+    ("delay", {"delay_s": LATE_S}),
+    ("crash-receiver", {}),
+    ("crash-onto-old-view", {"for_s": LATE_S}),
+)
 
 #: What makes schedules equivalent: the kind of fault, the actor, and what the message says, names left out.
 Class = tuple[Any, ...]
@@ -75,14 +88,35 @@ def rollout(seed: int, nodes: int) -> Schedule:
     return Schedule(seed, nodes, DURATION_S, FaultProfile(), steps)
 
 
+def ordered_scale(seed: int, nodes: int) -> Schedule:
+    """Pods with identities, in order: created, scaled up, their image changed, scaled down."""
+    resource = {"name": "db", "resource": SETS}
+    steps = (
+        Step(0.0, "create", {"manifest": set_manifest("db", 2, "nginx:1.25")}),
+        Step(3.0, "scale", {**resource, "replicas": 3}),
+        Step(5.0, "set-image", {**resource, "image": "nginx:1.26"}),
+        Step(9.0, "scale", {**resource, "replicas": 1}),
+    )
+    return Schedule(seed, nodes, DURATION_S, FaultProfile(), steps, controllers=(ORDERED_SCALE,))
+
+
+#: What `simulate --explore` can explore when it is given no scenario.
+WORKLOADS: Final[Mapping[str, Callable[[int, int], Schedule]]] = {"rollout": rollout, "ordered-scale": ordered_scale}
+
+
 def plan(baseline: Schedule) -> Exploration:
     """Record the run without faults, and make the schedules. Raises `ValueError` when it fails all by itself."""
     candidates: list[Candidate] = []
+    pairs = Pairs()
 
     def observe(key: MessageKey, frames: Sequence[bytes]) -> None:
         candidates.extend(_candidates(key, frames))
+        pair = pairs.arrived(run.cluster.sim.now_s, key, frames, _meaning(key, frames))
+        if pair is not None:
+            candidates.append(Candidate(_step(pair.first, "swap", by=pair.second_as_plain()), ("swap", *pair.alike)))
 
-    report = execute(baseline, observe)
+    run = Run(baseline, observe)
+    report = run.execute()
     if report.failure is not None:
         raise ValueError(f"the run fails without any fault: {report.failure.kind}: {report.failure.details[0]}")
     chosen: dict[Class, Step] = {}
@@ -90,6 +124,22 @@ def plan(baseline: Schedule) -> Exploration:
         chosen.setdefault(candidate.alike, candidate.step)
     schedules = tuple(replace(baseline, steps=(*baseline.steps, step)) for step in chosen.values())
     return Exploration(baseline, len(candidates), schedules)
+
+
+def _meaning(key: MessageKey, frames: Sequence[bytes]) -> Class | None:
+    """What a message says to its receiver, names left out; None when its place among others cannot matter."""
+    sender, receiver, kind, subject, _ = key
+    if kind == KIND_REQUEST and subject == OPERATE and receiver == APISERVER:
+        writes = [w for w in writes_in(frames) if w[1].rpartition("/")[2] not in UNINTERESTING]
+        return (_any_node(sender), *((w[0], w[1], w[4]) for w in writes)) if writes else None
+    if kind == KIND_REPLY and subject == OPERATE and sender == APISERVER:
+        return (_any_node(receiver), "answer")
+    if kind == KIND_PUBLICATION and sender == APISERVER and subject.startswith("watch/"):
+        _, events, _ = unpack(frames[1])
+        if events and _collection(subject) not in UNINTERESTING:
+            what = tuple(_gist(event, blob) for event, blob in zip(events, frames[2:], strict=True))
+            return (_any_node(receiver), _any_node(subject), what)
+    return None
 
 
 def _candidates(key: MessageKey, frames: Sequence[bytes]) -> list[Candidate]:
@@ -111,8 +161,8 @@ def _candidates(key: MessageKey, frames: Sequence[bytes]) -> list[Candidate]:
     what = tuple(_gist(event, blob) for event, blob in zip(events, frames[2:], strict=True))
     return [
         Candidate(_step(key, fault, **details), (fault, _any_node(receiver), _any_node(subject), what))
-        for fault, details in (("drop", {}), ("delay", {"delay_s": LATE_S}), ("crash-receiver", {}))
-        if (fault, receiver) != ("crash-receiver", CLIENT)
+        for fault, details in (("drop", {}), *_LATE_AND_CRASHED)
+        if not (fault.startswith("crash") and receiver == CLIENT)
     ]
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from actors.simulation import ordered_scale
 from actors.simulation.cluster import CLIENT, SimulatedCluster
 from actors.simulation.fate import Fate
 from actors.simulation.fault_profile import FaultProfile
 from actors.simulation.interception import Observer
+from actors.simulation.ordered_scale import unsettled_sets
 from actors.simulation.schedule import RunReport, Schedule
 from actors.simulation.user import InsistingUser
 from actors.simulation.verdict import LAWS, Verdict
 from store.log import LogError
 
+#: Controllers that a schedule may ask for.
+EXTRA_CONTROLLERS: Final = {ordered_scale.NAME: ordered_scale.run}
 #: Safety invariants looked at after each change of the store.
 INVARIANTS_A_CHANGE: Final = 6
 
@@ -31,6 +35,8 @@ class Run:
         """Carry it out from start to verdict."""
         cluster, schedule, fate = self.cluster, self.schedule, self.fate
         with cluster:
+            for name in schedule.controllers:
+                cluster.extra_actors[name] = EXTRA_CONTROLLERS[name]
             cluster.start()
             start_s = cluster.sim.now_s
             fate.start()
@@ -40,7 +46,7 @@ class Run:
             cluster.sim.run_for(schedule.duration_s)
             fate.heal()
             healed_s = cluster.sim.now_s
-            verdict = Verdict(cluster, fate.witness, user, schedule.nodes, schedule.expectations)
+            verdict = Verdict(cluster, fate.witness, user, schedule.nodes, schedule.expectations, self._also_unsettled)
             failure = verdict.judge()
             if acting.done():
                 acting.result()
@@ -60,6 +66,9 @@ class Run:
                 ),
                 failure,
             )
+
+    def _also_unsettled(self) -> list[str]:
+        return unsettled_sets(self.cluster.oracles) if ordered_scale.NAME in self.schedule.controllers else []
 
 
 def execute(schedule: Schedule, observer: Observer | None = None) -> RunReport:

@@ -26,10 +26,11 @@ from actors.apimachinery.meta import Key
 from actors.apimachinery.resources import resource_for_kind
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import PROFILES, FaultProfile
+from actors.simulation.run import EXTRA_CONTROLLERS
 from actors.simulation.schedule import Expectation, Schedule
 from actors.simulation.user import operation_of
 
-_KNOWN: Final = ("seed", "nodes", "minutes", "manifests", "operations", "faults", "expectations")
+_KNOWN: Final = ("controllers", "seed", "nodes", "minutes", "manifests", "operations", "faults", "expectations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Scenario:
     faults: tuple[Step, ...] = ()
     profile: FaultProfile | None = None
     expectations: tuple[Expectation, ...] = ()
+    controllers: tuple[str, ...] = ()
     seed: int | None = None
     nodes: int | None = None
     minutes: float | None = None
@@ -73,6 +75,7 @@ def read_scenario(path: Path) -> Scenario:
         faults,
         profile,
         tuple(_expectation(spec) for spec in document.get("expectations") or ()),
+        _controllers(document.get("controllers") or ()),
         _optional_int(document, "seed"),
         _optional_int(document, "nodes"),
         None if minutes is None else float(minutes),
@@ -115,8 +118,15 @@ def scenario_of(schedule: Schedule) -> dict[str, Any]:
         "minutes": schedule.duration_s / 60,
         "operations": [step.to_plain() for step in schedule.steps if not step.is_fault],
         "faults": [step.to_plain() for step in schedule.steps if step.is_fault],
+        **({"controllers": list(schedule.controllers)} if schedule.controllers else {}),
         "expectations": [_expectation_to_plain(e) for e in schedule.expectations],
     }
+
+
+def _controllers(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(name in EXTRA_CONTROLLERS for name in names):
+        raise ValueError(f"controllers: {names!r}; known are {', '.join(EXTRA_CONTROLLERS)}")
+    return tuple(names)
 
 
 def _optional_int(document: Mapping[str, Any], name: str) -> int | None:

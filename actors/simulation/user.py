@@ -84,6 +84,8 @@ class InsistingUser:
             await self._drain(d["node"])
         elif step.kind == "add-node":
             self.premises.add_node(d["node"])
+            while not (await self._ask(Operation("get", NODES, "", d["node"]), gone_is_fine=True)).ok:
+                await self.premises.client.ctx.sleep(RETRY_S)
         elif step.kind == "remove-node":
             self.premises.switch_off_node(d["node"])
             await self.premises.client.ctx.sleep(LAST_WORDS_S)

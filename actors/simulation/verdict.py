@@ -94,7 +94,7 @@ class Verdict:
         sim, oracles = self._cluster.sim, self._cluster.oracles
         before = versions(oracles)
         for actor in sim.actors:
-            if actor in CONTROL_PLANE and actor not in _NOT_RESTARTED:
+            if actor in {**CONTROL_PLANE, **self._cluster.extra_actors} and actor not in _NOT_RESTARTED:
                 sim.crash(actor, restart_after_s=0.0)
         sim.run_for(RESTARTED_S)
         written = written_between(before, versions(oracles))
