@@ -47,7 +47,7 @@ class Operation:
     - get, list: ``resourceVersion`` (``"0"``: any cached state will do; otherwise the answer is at least as new as
       every write acknowledged before the question)
     - create, update, patch: ``dryRun`` (bool), ``fieldValidation`` (``Strict``, the default, ``Warn``, ``Ignore``),
-      ``fieldManager``, ``duplicateFields`` (paths that the body stated twice)
+      ``fieldManager``, ``strictErrors`` (what a strict reader found wrong with the body's text)
     - patch: ``patchType``: ``json``, ``merge``, ``strategic`` (``apply`` is server-side apply)
     - delete, deletecollection: ``propagationPolicy`` (``Background``, ``Foreground``, ``Orphan``),
       ``gracePeriodSeconds``, ``preconditions`` (``{"uid": ..., "resourceVersion": ...}``), ``dryRun``

@@ -14,10 +14,10 @@ _STRICT = "strict decoding error: "
 def decoded(call: Call, obj: Object) -> tuple[Object, list[str]]:
     """The object and warnings. Raises `ApiError` (400).
 
-    Whoever read the bytes knows of fields that stood there twice, and says so in the option ``duplicateFields``.
+    Whoever read the bytes knows of fields that stood there twice, and says so in the option ``strictErrors``.
     """
     resource = call.resource
-    twice = [f'duplicate field "{path}"' for path in call.operation.options.get("duplicateFields") or ()]
+    twice = list(map(str, call.operation.options.get("strictErrors") or ()))
     if not twice:
         return decode(resource, without_managers(obj), call.field_validation)
     try:

@@ -6,7 +6,10 @@ duplicate_fields(b'{"a": 1, "a": 2, "b": [{"c": 1, "c": 2}]}')     # ["a", "b[0]
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
+
+import yaml
 
 
 class _Twice(dict[str, Any]):
@@ -48,3 +51,40 @@ def _paths(value: Any, path: str) -> list[str]:
             if isinstance(inner, (dict, list)):
                 found += _paths(inner, f"{path}[{index}]")
     return found
+
+
+def duplicate_yaml_keys(content: bytes) -> list[str]:
+    """What Kubernetes says of each key that a YAML document, which is well formed, sets more than once in a map."""
+    found: list[str] = []
+    open_maps: list[_OpenMap | None] = []  # None for a list
+    events: Iterator[Any] = yaml.parse(content, Loader=yaml.CSafeLoader)
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_maps.pop()
+            continue
+        if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
+            continue
+        inside = open_maps[-1] if open_maps else None
+        if inside is not None and inside.takes(event):
+            key: Any = event
+            found.append(f'line {key.start_mark.line + 1}: key "{key.value}" already set in map')
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_maps.append(_OpenMap() if isinstance(event, yaml.MappingStartEvent) else None)
+    return found
+
+
+class _OpenMap:
+    """A map of which keys and values come in turn."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._key_is_next = True
+
+    def takes(self, event: Any) -> bool:
+        """Take in a key or a value; whether it is a key that was there before."""
+        is_key, self._key_is_next = self._key_is_next, not self._key_is_next
+        if not is_key or not isinstance(event, yaml.ScalarEvent):
+            return False
+        known = event.value in self._keys
+        self._keys.add(event.value)
+        return known

@@ -8,8 +8,8 @@ from typing import Any, Final
 from actors.apimachinery.operation import Operation, Verb
 from actors.apimachinery.request_options import MANAGER_BYTES_MAX
 from actors.apimachinery.status import ApiError, bad_request, status_failure
-from actors.gateway.body import JSON_TYPES, decoded_body, decoded_patch
-from actors.gateway.duplicate_fields import duplicate_fields
+from actors.gateway.body import JSON_TYPES, YAML_TYPES, decoded_body, decoded_patch
+from actors.gateway.duplicate_fields import duplicate_fields, duplicate_yaml_keys
 from actors.gateway.request_path import RequestPath
 
 Query = Mapping[str, str]
@@ -76,14 +76,23 @@ def operation_of(
         raise ApiError(status_failure(405, "MethodNotAllowed", message))
     if verb in ("create", "update", "patch") and options.get("patchType") != "apply":
         options.setdefault("fieldManager", manager_from(user_agent))
-    if verb in ("create", "update") and content_type in JSON_TYPES and options["fieldValidation"] != "Ignore":
-        twice = duplicate_fields(content)
-        if twice:
-            options["duplicateFields"] = twice
+    if verb in ("create", "update") and options["fieldValidation"] != "Ignore":
+        found = strict_errors(content, content_type)
+        if found:
+            options["strictErrors"] = found
     name = path.name
     if verb == "create" and not name and isinstance(body, dict):
         name = str((body.get("metadata") or {}).get("name") or "") if isinstance(body.get("metadata"), dict) else ""
     return Operation(verb, path.resource.key, path.namespace, name, path.subresource, body, options)
+
+
+def strict_errors(content: bytes, content_type: str) -> list[str]:
+    """What a strict reader finds wrong with a body that can be read: fields that stand there twice."""
+    if content_type in JSON_TYPES:
+        return [f'duplicate field "{path}"' for path in duplicate_fields(content)]
+    if content_type in YAML_TYPES and (twice := duplicate_yaml_keys(content)):
+        return ["yaml: unmarshal errors:" + "".join(f"\n  {each}" for each in twice)]
+    return []
 
 
 def read_options(query: Query) -> dict[str, Any]:

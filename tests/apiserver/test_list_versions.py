@@ -55,7 +55,7 @@ def test_deletecollection_goes_by_selector_and_limit(cluster: Cluster) -> None:
 
 
 def test_what_was_stated_twice_is_told(cluster: Cluster) -> None:
-    twice = {"duplicateFields": ["data.a"]}
+    twice = {"strictErrors": ['duplicate field "data.a"']}
     warned = cluster.call(
         "create", MAPS, "default", "a", body=config_map("a"), options={"fieldValidation": "Warn", **twice}
     )

@@ -1,9 +1,14 @@
 """Server-side apply and the tracking of field managers in the API server."""
 
+import copy
 import json
 from typing import Any
 
 from conftest import Cluster, config_map, pod
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.apimachinery.operation import Operation
 
 MAPS, PODS, DEPLOYMENTS = "v1/configmaps", "v1/pods", "apps/v1/deployments"
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
@@ -251,3 +256,58 @@ def test_objects_made_alike_have_the_managers_they_would_have_alone(cluster: Clu
         (named, [".", "f:y"], True),
         (named, [".", "f:y"], False),
     ]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**40) | st.sampled_from(["", "a", "1", "x=y"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "a", "$patch"]), inner),
+    max_leaves=5,
+)
+PLACES = st.sampled_from(
+    [
+        ("metadata",),
+        ("metadata", "labels"),
+        ("metadata", "finalizers"),
+        ("metadata", "ownerReferences"),
+        ("metadata", "managedFields"),
+        ("metadata", "resourceVersion"),
+        ("spec",),
+        ("spec", "replicas"),
+        ("spec", "strategy"),
+        ("spec", "template", "spec", "containers"),
+        ("spec", "template", "spec", "volumes"),
+        ("spec", "template", "spec", "nodeSelector"),
+        ("spec", "template", "spec", "tolerations"),
+        ("status",),
+        ("status", "conditions"),
+    ]
+)
+
+
+@given(st.lists(st.tuples(PLACES, ANYTHING), min_size=1, max_size=3), st.booleans(), st.sampled_from(["", "status"]))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_applied_is_answered_and_never_by_a_fault(changes: Any, force: bool, subresource: str) -> None:
+    cluster = _shared()
+    wanted = copy.deepcopy(deployment(replicas=1))
+    for place, value in changes:
+        parent = wanted
+        for step in place[:-1]:
+            parent = parent.get(step) if isinstance(parent, dict) else None
+        if isinstance(parent, dict):
+            parent[place[-1]] = value
+    for manager in ("me", "they"):
+        options = {"patchType": "apply", "fieldManager": manager, "force": force}
+        operation = Operation("patch", DEPLOYMENTS, "default", "web", subresource, wanted, options)
+        (result,) = cluster.batch(operation)
+        assert result.code in (200, 201, 400, 404, 409, 422), result.status
+        again = json.loads(result.object["metadata"].get("managedFields") or "[]") if result.ok else []
+        assert all(entry["fieldsV1"] for entry in again)
+
+
+_made: list[Cluster] = []
+
+
+def _shared() -> Cluster:
+    if not _made:
+        _made.append(Cluster())
+    return _made[0]
