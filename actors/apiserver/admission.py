@@ -82,7 +82,8 @@ def allocate_cluster_ip(service: Object, cache: WatchCache, taken: Callable[[str
     """Give a Service its cluster IP, if its type has one. Raises `ApiError` (422) for an address that can't be had.
 
     The address follows from the Service's name, probing on from there, so that equal histories give equal addresses.
-    `taken` knows of addresses promised to Services that are still being written.
+    `taken` knows of addresses promised to Services that are still being written. This is a choice by what is known
+    here; whether the address is free is decided in the store (`actors.apiserver.service_addresses`).
     """
     spec = service.setdefault("spec", {})
     if spec.get("type") == "ExternalName":
@@ -98,7 +99,7 @@ def allocate_cluster_ip(service: Object, cache: WatchCache, taken: Callable[[str
     if stated == "None":
         spec["clusterIPs"] = ["None"]
     elif stated:
-        _check_stated(service, stated, stated in used or taken(stated))
+        _check_stated(service, stated, stated in used)
         spec["clusterIPs"] = [stated]
     else:
         start = int.from_bytes(hashlib.blake2b(own.encode(), digest_size=8).digest())

@@ -31,6 +31,7 @@ from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
 from actors.apiserver.scale import plan_scale, plan_scale_application
 from actors.apiserver.served_resources import ServedResources
+from actors.apiserver.service_addresses import AddressTaken
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.update import Change, patching, plan_update, replacement, stored_change
 from actors.apiserver.watch_cache import WatchCache
@@ -156,6 +157,8 @@ class Registry:
         targets, watched_by = targets_of(call, new)
 
         def another_name(error: ApiError) -> Write | None:
+            if isinstance(error, AddressTaken):
+                return self._another_address(call, error, attempt, done)
             if not may_try_another_name(new, error, attempt):
                 return None
             return self._fenced(call, self._creation(call, self._prepared(call, attempt + 1), attempt + 1, done))
@@ -169,6 +172,17 @@ class Registry:
             watched_by,
             otherwise=another_name,
         )
+
+    def _another_address(self, call: Call, taken: AddressTaken, attempt: int, done: Done) -> Write | None:
+        """What to try when another API server's Service has the address: the next one, unless the client stated it."""
+        self._promised_ips[taken.address] = ""
+        try:
+            again = self._prepared(call, attempt)
+        except ApiError:
+            return None
+        if again.object["spec"].get("clusterIP") == taken.address:
+            return None
+        return self._fenced(call, self._creation(call, again, attempt, done))
 
     # Everything that changes one object
 
@@ -237,7 +251,20 @@ class Registry:
         if call.resource.namespaced:
             targets, watched_by = [*targets, namespace_target(call.namespace)], ["mod"]
         plan = lambda states: shown_plan(call.resource, plan_apply(call, config, make, states))  # noqa: E731
-        self._start(call, Write(call.operation, call.id, targets, plan, done, watched_by))
+
+        tried: set[str] = set()
+
+        def write() -> Write:
+            return Write(call.operation, call.id, targets, plan, done, watched_by, otherwise=another_address)
+
+        def another_address(error: ApiError) -> Write | None:
+            if not isinstance(error, AddressTaken) or error.address in tried:
+                return None
+            tried.add(error.address)
+            self._promised_ips[error.address] = ""
+            return self._fenced(call, write())
+
+        self._start(call, write())
 
     def _bind(self, call: Call, done: Done) -> None:
         binding = read_binding(call)

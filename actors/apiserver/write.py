@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from actors.apimachinery.operation import Object, Operation
+from actors.apimachinery.operation import Object, Operation, decode_object
 from actors.apimachinery.status import ApiError, conflict, internal_error, status_failure
 from actors.apiserver.committer import Committer, Compare, StoreOp, Txn, TxnAnswer, read_op
 from actors.apiserver.entry import Entry
 from actors.apiserver.event_leases import COLLECTIONS as EVENTS
 from actors.apiserver.event_leases import EventLeases
+from actors.apiserver.service_addresses import SERVICES, AddressTaken, Claim, address_key, claim_of
 from actors.apiserver.storage_key import store_key
 from actors.apiserver.watch_cache import WatchCache
 from broker.context import RequestError, RequestFailed, RequestTimeout
@@ -172,6 +173,12 @@ class Writer:
             compares.append([other.key, aspect, "=", seen if state.exists else 0])
         success: StoreOp = ["delete", target.key, b""] if plan.blob is None else ["put", target.key, write.lease]
         blobs = [plan.blob] if plan.blob is not None else []
+        failure = [read_op(each.key) for each in write.targets]
+        claim = _claim_of(target, states[0], plan)
+        if claim is not None:
+            compares += claim.compares
+            blobs += claim.blobs
+            failure += [read_op(address_key(claim.address))] if claim.address else []
 
         if plan.blob is not None and plan.object is not None:
             self._cache.expect(target.key, plan.blob, plan.object)
@@ -179,7 +186,7 @@ class Writer:
         def answered(answer: TxnAnswer | RequestError) -> None:
             self._cache.expect_no_more(target.key)
             if isinstance(answer, TxnAnswer):
-                self._answered(write, plan, states, answer)
+                self._answered(write, plan, states, answer, claim)
             elif isinstance(answer, RequestFailed) and answer.code == "LeaseNotFound" and not write.attempts:
                 write.attempts += 1
                 self._leases.forget(write.lease)
@@ -187,13 +194,21 @@ class Writer:
             else:
                 write.done(_unreachable(answer))
 
-        failure = [read_op(each.key) for each in write.targets]
-        self._committer.submit(Txn(compares, [success], failure, blobs, write.id, answered))
+        changes = [success, *claim.success] if claim is not None else [success]
+        self._committer.submit(Txn(compares, changes, failure, blobs, write.id, answered))
 
-    def _answered(self, write: Write, plan: Commit, states: Sequence[Entry], answer: TxnAnswer) -> None:
+    def _answered(
+        self, write: Write, plan: Commit, states: Sequence[Entry], answer: TxnAnswer, claim: Claim | None
+    ) -> None:
         if answer.succeeded:
             self._committed(write, plan, states[0], answer.revision)
             return
+        if claim is not None and claim.address:
+            holder = answer.entries.pop()
+            if holder.exists and holder.blob != write.targets[0].path.encode():
+                self._learn(write, answer)
+                self._refuse(write, AddressTaken(write.operation.name, claim.address))
+                return
         self._learn(write, answer)
         target, current = write.targets[0], answer.entries[0]
         if plan.blob is not None and current.blob == plan.blob and current.revision != states[0].revision:
@@ -233,6 +248,15 @@ class Writer:
         shown = plan.answer if plan.answer is not None else plan.blob
         blobs = [shown] if shown is not None else []
         write.done(Outcome(plan.code, revision, blobs, [revision] * len(blobs), None, plan.extra))
+
+
+def _claim_of(target: Target, state: Entry, plan: Commit) -> Claim | None:
+    if target.collection != SERVICES:
+        return None
+    after = plan.object
+    if after is None and plan.blob is not None:
+        after = decode_object(plan.blob, 0)
+    return claim_of(target.path, state.object if state.exists else None, after)
 
 
 def _unreachable(error: RequestError) -> Outcome:

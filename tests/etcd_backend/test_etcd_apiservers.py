@@ -20,6 +20,7 @@ from test_etcd_store_actor import World
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.status import ApiError
 from actors.apiserver import actor as apiserver
+from actors.apiserver import admission
 from actors.client.client import Client
 from actors.client.informer import InformerSet
 
@@ -89,6 +90,61 @@ def test_two_api_servers_and_two_store_actors_over_one_etcd(socket_directory, et
         finally:
             await world.close()
 
+    asyncio.run(main())
+
+
+def test_two_api_servers_never_give_one_cluster_ip_to_two_services(socket_directory, etcd):
+    """Neither has seen the other's Services when it chooses, and names are such that both choose the same."""
+
+    def service(name: str, **spec: object) -> dict:
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"ports": [{"port": 80}], **spec},
+        }
+
+    async def main() -> None:
+        world = World(socket_directory, etcd)
+        try:
+            await world.start()
+            world.spawn("apiserver", apiserver.run)
+            world.spawn("apiserver-2", apiserver.run)
+            clients = [
+                Client(world.context(f"client-{target}"), target=target) for target in ("apiserver", "apiserver-2")
+            ]
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(admission, "_probe", lambda start, in_use: probe(0, in_use))
+                made = await asyncio.gather(
+                    *(
+                        clients[number % 2].create("v1/services", service(f"s{number}"), "default")
+                        for number in range(30)
+                    )
+                )
+            addresses = [found["spec"]["clusterIP"] for found in made]
+            assert len(set(addresses)) == 30
+            stated = await asyncio.gather(
+                *(
+                    client.create("v1/services", service(f"stated-{n}", clusterIP="10.96.9.9"), "default")
+                    for n, client in enumerate(clients)
+                ),
+                return_exceptions=True,
+            )
+            (refused,) = [found for found in stated if isinstance(found, ApiError)]
+            assert "10.96.9.9: provided IP is already allocated" in refused.message
+            assert refused.code == 422
+            (name,) = [found["metadata"]["name"] for found in stated if isinstance(found, dict)]
+            await clients[0].delete("v1/services", name, "default")
+            again = await clients[1].get("v1/services", "s0", "default")
+            assert again["spec"]["clusterIP"] == addresses[0]
+            free = await clients[0].create("v1/services", service("free", clusterIP="10.96.9.9"), "default")
+            assert free["spec"]["clusterIP"] == "10.96.9.9"
+            held = etcd.ctl("get", "/podchain/serviceips/", "--prefix", "--keys-only").split()
+            assert len(held) == 30 + 1 + 1
+        finally:
+            await world.close()
+
+    probe = admission._probe
     asyncio.run(main())
 
 

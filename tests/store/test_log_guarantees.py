@@ -21,6 +21,8 @@ from store.proof.watch_record import Event, Response, Session, WatchRecord, Watc
 from store.protocol import COMPACT, LEASE_GRANT, LOG_TOPIC, STATUS, TXN, WATCH
 
 SEEDS = 400 if os.environ.get("PODCHAIN_LONG") else 15
+#: A store that crashes again and again is started again after half a minute.
+PATIENCE_S = 600.0
 KEYS = (b"a", b"b", b"c")
 
 
@@ -83,14 +85,14 @@ def play(seed, compacting):
         for number, subscriber in enumerate(subscribers):
             sim.spawn_actor(f"subscriber-{number}", subscriber.run)
         client = sim.context("client")
-        sim.run(client.request("store", LEASE_GRANT, {"id": 7, "ttl_s": 5}))
+        sim.run(client.request("store", LEASE_GRANT, {"id": 7, "ttl_s": 5}, timeout_s=PATIENCE_S))
         compacted = 0
         for _ in range(40):
             keys = random.sample(KEYS, random.randint(1, 3))
             lease = 7 if random.random() < 0.1 else 0
             operations = [["delete", key, b""] if random.random() < 0.3 else ["put", key, lease] for key in keys]
             values = [b"%d" % random.getrandbits(20)] * sum(op[0] == "put" for op in operations)
-            sim.run(client.request("store", TXN, [[[], operations, [], ""]], values))
+            sim.run(client.request("store", TXN, [[[], operations, [], ""]], values, timeout_s=PATIENCE_S))
             if random.random() < 0.1:
                 sim.crash("store")
             if random.random() < 0.1:
@@ -100,9 +102,11 @@ def play(seed, compacting):
             if random.random() < 0.1:
                 subscribers[0].paused = not subscribers[0].paused
             if compacting and random.random() < 0.1:
-                revision = sim.run(client.request("store", STATUS)).body["revision"] - random.randint(0, 4)
+                revision = sim.run(client.request("store", STATUS, timeout_s=PATIENCE_S)).body[
+                    "revision"
+                ] - random.randint(0, 4)
                 if revision > compacted:
-                    sim.run(client.request("store", COMPACT, {"revision": revision}))
+                    sim.run(client.request("store", COMPACT, {"revision": revision}, timeout_s=PATIENCE_S))
                     compacted = revision
         sim.set_faults(None)
         log.crash_next = None
