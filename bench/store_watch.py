@@ -15,8 +15,6 @@ from load import ANSWER_TIMEOUT_S, Load, Measured
 from broker.zeromq import Endpoints
 from store import protocol
 
-#: How long the subscriptions may take to reach the store.
-SUBSCRIBED_S: Final = 0.5
 #: A publication without values has fewer frames: topic, header, body.
 EVENT_FRAMES_MIN: Final = 4
 
@@ -32,14 +30,17 @@ def of_store(endpoints: Endpoints, bodies: Sequence[Sequence[bytes]], watchers: 
         socket.setsockopt(zmq.SUBSCRIBE, protocol.LOG_TOPIC.encode() + b"\0")
         socket.connect(endpoints.subscribe)
         sockets.append(socket)
-    time.sleep(SUBSCRIBED_S)
+    for socket in sockets:
+        socket.recv_multipart()  # a progress mark: its subscription has reached the store
 
     def write_and_wait(number: int) -> None:
         body = bodies[number % len(bodies)]
         store_clients.run(endpoints.actor("store"), protocol.TXN, [body], Load(1, 1, 0.0))
+        deadline = time.perf_counter() + ANSWER_TIMEOUT_S
         for socket in sockets:
-            while len(socket.recv_multipart()) < EVENT_FRAMES_MIN:
-                pass  # a progress mark
+            while len(socket.recv_multipart()) < EVENT_FRAMES_MIN:  # a progress mark
+                if time.perf_counter() > deadline:
+                    raise TimeoutError("a watcher was not told")
 
     try:
         return _repeat(write_and_wait, watchers, seconds)
