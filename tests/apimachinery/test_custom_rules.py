@@ -193,6 +193,19 @@ def test_messages_reasons_and_field_paths():
     assert judged({"type": "object", "properties": {"spec": broken}}, bad)[0][1].endswith("fallback")
 
 
+def test_single_values_are_shown_and_what_fails_is_said():
+    fixed = rules(TEXT, {"rule": "self == oldSelf", "message": "Value is immutable once set"})
+    schema = {"type": "object", "properties": {"type": fixed}}
+    assert judged(schema, {"type": "b"}, {"type": "a"}) == [("type", 'Invalid value: "b": Value is immutable once set')]
+    spec = {"type": "object", "properties": {"diet": {"type": "object", "properties": {"every": TEXT}}}}
+    hungry = rules(spec, {"rule": "duration(self.diet.every) >= duration('1h')", "message": "at most hourly"})
+    schema = {"type": "object", "properties": {"spec": hungry}}
+    assert judged(schema, {"spec": {"diet": {"every": "59m"}}}) == [("spec", 'Invalid value: "object": at most hourly')]
+    assert judged(schema, {"spec": {}}) == [
+        ("spec", 'Invalid value: "object": no such key: diet evaluating rule: at most hourly')
+    ]
+
+
 def test_transition_rules_need_a_counterpart():
     item = rules({"type": "object", "properties": {"k": TEXT, "v": INTEGER}}, {"rule": "self.v > oldSelf.v"})
     listed = {

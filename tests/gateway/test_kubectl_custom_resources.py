@@ -76,6 +76,29 @@ def test_apply_again_patch_label_scale_and_delete(kubectl):
     assert "deleted" in kubectl("delete", "ct", "passing")
 
 
+def test_server_side_apply_diff_and_replace(kubectl):
+    config = NIGHTLY.replace("nightly", "served")
+    assert "serverside-applied" in kubectl("apply", "--server-side", "-f", "-", stdin=config)
+    other = config.replace("{name: http, port: 80}", "{name: https, port: 443}")
+    kubectl("apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
+    names = kubectl("get", "ct", "served", "-o", "jsonpath={.spec.ports[*].name}")
+    assert names == "http https"
+    refused = kubectl.run("apply", "--server-side", "--field-manager=x", "-f", "-", stdin=other.replace("443", "444"))
+    assert 'conflict with "other"' in refused.stderr
+    differing = kubectl.run("diff", "-f", "-", stdin=config.replace("@daily", "@weekly"))
+    assert (differing.returncode, "+  cronSpec: '@weekly'" in differing.stdout) == (1, True)
+    assert "replaced" in kubectl("replace", "-f", "-", stdin=config.replace("@daily", "@yearly"))
+    kubectl("delete", "ct", "served")
+
+
+def test_a_rule_of_the_definition_refuses(kubectl):
+    refused = kubectl.run("apply", "-f", "-", stdin=NIGHTLY.replace("nightly", "many").replace("port: 80", "port: 0"))
+    assert 'spec.ports[0]: Invalid value: "object": a port is not 0' in refused.stderr
+    broken = Path(DEFINITION).read_text().replace("self.port != 0", "self.prot != 0").replace("crontab", "newtab")
+    refused = kubectl.run("create", "-f", "-", stdin=broken.replace("CronTab", "NewTab").replace("[ct]", "[nt]"))
+    assert "compilation failed: ERROR: <input>: undefined field 'prot'" in refused.stderr
+
+
 def test_what_is_wrong_is_said_as_kubernetes_says_it(kubectl):
     bad = NIGHTLY.replace("nightly", "bad")
     refused = kubectl.run("apply", "-f", "-", stdin=bad.replace('"@daily"', "5"))

@@ -171,19 +171,19 @@ class _Evaluation:
             self._rule(rule, variables, value, path)
 
     def _rule(self, rule: Rule, variables: dict[str, Any], value: Any, path: str) -> None:
-        kind = json_type(value)
+        shown = json_type(value) if isinstance(value, (dict, list)) else value
         try:
             holds = rule.expression.evaluate(variables, self._budget)
         except CelError as error:
             detail = f"{error} evaluating rule: {rule.text}"
-            self._errors.append(FieldError("FieldValueInvalid", path or "<nil>", detail, kind))
+            self._errors.append(FieldError("FieldValueInvalid", path or "<nil>", detail, shown))
             return
         if holds is True:
             return
         where = path + field_path_of(rule.source.get("fieldPath") or "")
         reason = _REASONS.get(rule.source.get("reason") or "", "FieldValueInvalid")
         detail = self._message(rule, variables)
-        self._errors.append(FieldError(reason, where.lstrip(".") or "<nil>", detail, kind))
+        self._errors.append(FieldError(reason, where.lstrip(".") or "<nil>", detail, shown))
 
     def _message(self, rule: Rule, variables: dict[str, Any]) -> str:
         if rule.message_expression is not None:
