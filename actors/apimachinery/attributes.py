@@ -28,6 +28,16 @@ class Attributes(NamedTuple):
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
+def named_by_selector(selector: object) -> str:
+    """The name that a field selector leaves as the only one; empty when it does not."""
+    if isinstance(selector, str) and "metadata.name" in selector:
+        for term in selector.split(","):
+            field, _, value = term.partition("=")
+            if field == "metadata.name":
+                return value.removeprefix("=")
+    return ""
+
+
 def refusal(user: User, attributes: Attributes) -> str:
     """What a user can't do, in Kubernetes' words."""
     name = format_value(user.name)

@@ -70,6 +70,15 @@ class Access:
 
     def vet(self, call: Call, new: Object, old: Object | None) -> None:
         """Raises `ApiError` when the call's user may not write just that."""
+        if old is None and call.operation.verb == "patch" and not call.user.is_master:
+            self._check_may_create(call)
         check = _CHECKS.get(call.resource.key)
         if check is not None:
             check(self.authorizer, call.user, call.resource, new, old)
+
+    def _check_may_create(self, call: Call) -> None:
+        """An apply that finds nothing creates, which patching alone does not allow."""
+        asked = attributes_of(call.operation)._replace(verb="create")
+        decision = self.authorizer.authorize(call.user, asked)
+        if not decision.allowed:
+            raise refused(call.user, asked, decision.reason)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from actors.apimachinery.json_web_token import TokenKey
 from actors.apimachinery.operation import OPERATE, STORED_OBJECTS, WATCH, operations_from_wire
 from actors.apimachinery.status import ApiError
 from actors.apiserver.access import Access
@@ -30,8 +31,10 @@ from actors.apiserver.event_leases import EventLeases
 from actors.apiserver.faults import ApiFaults, DisturbedRegistry
 from actors.apiserver.follower import STORE, Follower
 from actors.apiserver.reads import Reader
+from actors.apiserver.reviews import Reviews
 from actors.apiserver.role_reconciliation import RoleReconciliation
 from actors.apiserver.served_resources import ServedResources
+from actors.apiserver.service_account_tokens import ServiceAccountTokens
 from actors.apiserver.watch_cache import WINDOW_EVENTS_MAX, Change, WatchCache
 from actors.apiserver.watching import Watching
 from actors.apiserver.write import Writer
@@ -43,9 +46,18 @@ TRACE_TOPIC: Final = "trace"
 COMMIT: Final = "commit"
 
 
-async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: str = STORE) -> None:
-    """Serve the API until the actor is stopped. `store` is the name of the store actor, or of one of its copies."""
-    server = ApiServer(ctx, window_events_max, store)
+async def run(
+    ctx: Context,
+    window_events_max: int = WINDOW_EVENTS_MAX,
+    store: str = STORE,
+    token_key: TokenKey | None = None,
+) -> None:
+    """Serve the API until the actor is stopped.
+
+    `store` is the name of the store actor, or of one of its copies; without a `token_key` there are no tokens of
+    service accounts.
+    """
+    server = ApiServer(ctx, window_events_max, store, token_key)
     await server.start()
     await asyncio.Event().wait()
 
@@ -53,7 +65,13 @@ async def run(ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: s
 class ApiServer:
     """One incarnation of the API server."""
 
-    def __init__(self, ctx: Context, window_events_max: int = WINDOW_EVENTS_MAX, store: str = STORE) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        window_events_max: int = WINDOW_EVENTS_MAX,
+        store: str = STORE,
+        token_key: TokenKey | None = None,
+    ) -> None:
         self._ctx = ctx
         self.cache = WatchCache(window_events_max)
         self.resources = ServedResources(self.cache)
@@ -69,6 +87,8 @@ class ApiServer:
         self.registry.on_commit = self._on_commit
         self.definitions = Definitions(ctx, self.registry, self.cache)
         self.registry.vet = self.access.vet
+        tokens = ServiceAccountTokens(self.cache, token_key)
+        self.registry.answers = Reviews(self.access.authorizer, tokens).answers
         self.roles = RoleReconciliation(ctx, self.registry, self.cache)
         self._trace: list[list[Any]] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from actors.apimachinery.attributes import Attributes
+from actors.apimachinery.attributes import Attributes, named_by_selector
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.user import User
 from actors.apiserver.node_authorization import NodeAuthorizer, node_identity
@@ -45,16 +45,6 @@ def resource_attributes(
     if plural == "namespaces" and not group and name:
         namespace = name
     return Attributes(verb, group, plural, subresource, namespace, name, version)
-
-
-def named_by_selector(selector: object) -> str:
-    """The name that a field selector leaves as the only one; empty when it does not."""
-    if isinstance(selector, str) and "metadata.name" in selector:
-        for term in selector.split(","):
-            field, _, value = term.partition("=")
-            if field == "metadata.name":
-                return value.removeprefix("=")
-    return ""
 
 
 class Authorizer:

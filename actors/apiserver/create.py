@@ -23,6 +23,7 @@ from actors.apiserver.decoding import decoded
 from actors.apiserver.entry import Entry
 from actors.apiserver.field_managers import record_create, with_text
 from actors.apiserver.namespaces import check_namespace, complete_namespace, namespace_target
+from actors.apiserver.service_account_admission import admit_service_account
 from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.watch_cache import WatchCache
 from actors.apiserver.write import Answer, Commit, Outcome, Plan, Target
@@ -115,6 +116,7 @@ def _admit_with_cache(call: Call, obj: Object, cache: WatchCache, promised_ips: 
     key = call.resource.key
     if key == "v1/pods":
         admit_pod_priority(obj, cache)
+        admit_service_account(obj, cache, call.id)
     elif key == "v1/services":
         path = path_of(call.namespace, obj["metadata"].get("name", ""))
         allocate_cluster_ip(obj, cache, lambda ip: promised_ips.get(ip, path) != path)

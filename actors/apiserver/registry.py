@@ -60,6 +60,8 @@ class Registry:
         self._promised_ips: dict[str, str] = {}
         self.on_commit: Committed = _tell_nobody
         self.vet: Vet = _vet_nothing
+        self.answers: Mapping[tuple[str, str], Callable[[Call], Outcome]] = {}
+        """By resource and subresource: what is posted only to be answered."""
 
     def resolve(
         self,
@@ -132,6 +134,8 @@ class Registry:
             self._bind(call, done)
         elif key == "v1/pods" and subresource == "eviction":
             self._evict(call, done)
+        elif (key, subresource) in self.answers:
+            done(self.answers[key, subresource](call))
         elif subresource or not call.resource.storable:
             raise method_not_supported(call.resource.plural, call.resource.group, "create")
         else:

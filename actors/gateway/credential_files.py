@@ -31,13 +31,23 @@ class CredentialFiles:
         return self.folder / "admin.key"
 
     @property
+    def ca_key(self) -> Path:
+        """Signs the certificates that are asked for by CertificateSigningRequests."""
+        return self.folder / "ca.key"
+
+    @property
+    def service_account_key(self) -> Path:
+        """Signs the tokens of service accounts."""
+        return self.folder / "sa.key"
+
+    @property
     def token(self) -> Path:
         """Bearer token of the administrator. Written last: where it is, the others are too."""
         return self.folder / "token"
 
     @property
     def complete(self) -> bool:
-        return self.token.exists()
+        return self.token.exists() and self.ca_key.exists() and self.service_account_key.exists()
 
 
 def server_tls(files: CredentialFiles) -> ssl.SSLContext:

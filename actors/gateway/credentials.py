@@ -54,6 +54,8 @@ def ensure_credentials(files: CredentialFiles, cluster: str) -> None:
     ]
     certificate, key = authority.sign("podchain-gateway", "", ExtendedKeyUsageOID.SERVER_AUTH, local)
     write_private(files.ca, _pem(authority.certificate))
+    write_private(files.ca_key, _key_pem(authority.key))
+    write_private(files.service_account_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
     write_private(files.server, _pem(certificate) + _key_pem(key))
     certificate, key = authority.sign(ADMIN_USER, ADMIN_GROUP, ExtendedKeyUsageOID.CLIENT_AUTH, [])
     write_private(files.admin_certificate, _pem(certificate))
@@ -63,7 +65,7 @@ def ensure_credentials(files: CredentialFiles, cluster: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Authority:
-    """A certificate authority. Its key is not kept: it signs once, when the cluster is made."""
+    """A certificate authority."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey

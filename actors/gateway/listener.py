@@ -11,12 +11,17 @@ from aiohttp import web
 
 from actors.gateway.actor import Listen
 from actors.gateway.credential_files import CredentialFiles, server_tls
+from actors.gateway.service_account_key import ServiceAccountKey
+from actors.gateway.token_issuer import PublicKeys
 
 HOST: Final = "127.0.0.1"
 
 
-async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str, Listen]:
-    """What the actor is run with: its token, and how it listens. Makes the credentials when there are none."""
+async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str, PublicKeys, Listen]:
+    """What the actor is run with: the administrator's token, the key of service accounts' tokens, and how it listens.
+
+    Makes the credentials when there are none.
+    """
     files = CredentialFiles(folder)
     if not files.complete:
         command = [sys.executable, "-m", "actors.gateway.credentials", str(folder), cluster]
@@ -28,4 +33,4 @@ async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str,
     async def listen(runner: web.ServerRunner) -> None:
         await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True).start()
 
-    return files.token.read_text(), listen
+    return files.token.read_text(), ServiceAccountKey(files.service_account_key), listen

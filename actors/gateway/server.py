@@ -20,9 +20,9 @@ from actors.client.discovery import Discovery
 from actors.client.informer import InformerSet
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import JSON, Form, answer_form, parse_accept
-from actors.gateway.access import review_answer, unauthorized, user_of
 from actors.gateway.answer import compress, json_answer, refusal
-from actors.gateway.body import decoded_body
+from actors.gateway.authentication import Authenticator, impersonated, impersonation_rights, unauthorized
+from actors.gateway.authorization import AccessReviews, attributes_of_path, not_operations
 from actors.gateway.container_log import log_chunks, log_question
 from actors.gateway.health import PING, checks_of, health_report
 from actors.gateway.in_flight import LONG_RUNNING, MUTATING, READING, InFlight
@@ -37,6 +37,7 @@ from actors.gateway.resource_metrics import RESOURCES as METRICS_RESOURCES
 from actors.gateway.resource_metrics import ResourceMetrics
 from actors.gateway.shared_stream import StreamHub
 from actors.gateway.table import transformed_list, transformed_object
+from actors.gateway.token_issuer import PublicKeys, issuer_document
 from actors.gateway.translation import is_true, is_watch, operation_of, whole_number
 from actors.gateway.watch import Watch, watch_question
 from actors.gateway.watch_faults import disturbed
@@ -48,7 +49,6 @@ BODY_TIMEOUT_S: Final = 30.0
 HEALTH_TIMEOUT_S: Final = 3.0
 #: Subresources that hold their connection.
 STREAMED: Final = frozenset({"log", "exec", "attach", "portforward"})
-REVIEWS: Final = frozenset({"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"})
 #: Deleting these is answered with the object as it was last, deleting others with a Status.
 SHOWN_WHEN_DELETED: Final = frozenset(
     {
@@ -74,10 +74,12 @@ class _Call:
 class GatewayServer:
     """Answers HTTP requests."""
 
-    def __init__(self, ctx: Context, token: str) -> None:
+    def __init__(self, ctx: Context, token: str, keys: PublicKeys) -> None:
         self._ctx = ctx
-        self._token = token
         self._client = Client(ctx)
+        self._authenticator = Authenticator(ctx, self._client, token)
+        self._access = AccessReviews(self._client)
+        self._keys = keys
         self._hub = StreamHub(ctx)
         self._in_flight = InFlight()
         self._metrics = Metrics(self._in_flight)
@@ -127,7 +129,7 @@ class GatewayServer:
 
     async def _route(self, request: web.BaseRequest, call: _Call) -> web.StreamResponse:
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
-        user = user_of(certificate, request.headers.get("Authorization", ""), self._token)
+        user = await self._authenticator.user_of(certificate, request.headers.get("Authorization", ""))
         path = request.path.rstrip("/") or "/"
         checks = checks_of(path)
         if checks is not None:
@@ -136,8 +138,14 @@ class GatewayServer:
             return json_answer(discovery.version_info())
         if user is None:
             raise unauthorized()
+        user = await self._impersonating(request, user)
+        if not _is_of_resource(path):
+            await self._access.check(user, [attributes_of_path(request.method, path)])
         if path == "/metrics":
             return await self._exposition()
+        document = issuer_document(path, request.host, self._keys) if request.method in ("GET", "HEAD") else None
+        if document is not None:
+            return document
         if _may_be_custom(path):
             await self._discovery.definitions.refresh()
         found = self._discovered(request, path)
@@ -149,10 +157,19 @@ class GatewayServer:
             target = parse_path(path, self._discovery.table)
         call.path = target
         if target is None:
+            await self._access.check(user, [attributes_of_path(request.method, path)])
             raise ApiError(status_failure(404, "NotFound", _NOT_THERE))
         call.kind = _kind_of(request, target)
         with self._in_flight.admitted(user.name, call.kind):
             return await self._resource(request, target, user)
+
+    async def _impersonating(self, request: web.BaseRequest, user: User) -> User:
+        """For whom the request is done. Raises `ApiError` (403) when its sender may not act for them."""
+        other = impersonated(request.headers)
+        if other is None:
+            return user
+        await self._access.check(user, impersonation_rights(other, request.headers.getall("Impersonate-Group", [])))
+        return other
 
     # Outside the resources
 
@@ -213,12 +230,15 @@ class GatewayServer:
 
     async def _resource(self, request: web.BaseRequest, path: RequestPath, user: User) -> web.StreamResponse:
         client = self._client.acting_for(user)
+        asked = not_operations(request.method, path, request.query)
+        if asked:
+            await self._access.check(user, asked, request.query.get("fieldSelector", ""))
         if path.subresource == "log" and request.method == "GET":
-            return await self._log(request, path, client)
+            return await self._log(request, path)
         if path.subresource in ("exec", "attach") and request.method in ("GET", "POST"):
-            return await remote_command(request, self._ctx, client, path)
+            return await remote_command(request, self._ctx, self._client, path)
         if path.subresource == "portforward" and request.method in ("GET", "POST"):
-            return await port_forward(request, self._ctx, client, path)
+            return await port_forward(request, self._ctx, self._client, path)
         form = answer_form(request.headers.get("Accept", ""))
         if is_watch(request.method, path, request.query):
             return await self._watch(request, path, client)
@@ -226,11 +246,6 @@ class GatewayServer:
             return await self._usage(request, path, form)
         content = await _body(request)
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and path.resource.kind in REVIEWS and not path.name:
-            review = review_answer(
-                path.resource.kind, decoded_body(content, content_type) or {}, user, self._ctx.wall_s()
-            )
-            return json_answer(review, status=201)
         operation = operation_of(
             request.method, path, request.query, content, content_type, request.headers.get("User-Agent", "")
         )
@@ -264,6 +279,9 @@ class GatewayServer:
             return _deleted(path, obj)
         if path.subresource in ("scale", "eviction", "binding"):
             return obj
+        if path.subresource == "token" or not resource.storable:
+            obj["metadata"].pop("resourceVersion", None)
+            return obj
         return transformed_object(resource, obj, form, now_s, include)
 
     async def _usage(self, request: web.BaseRequest, path: RequestPath, form: Form) -> web.Response:
@@ -282,9 +300,9 @@ class GatewayServer:
         lines = disturbed(self._ctx, question.stream, watch.lines(), lambda: _cut(request))
         return await _stream(request, lines, "application/json", send_headers_first=True)
 
-    async def _log(self, request: web.BaseRequest, path: RequestPath, client: Client) -> web.StreamResponse:
+    async def _log(self, request: web.BaseRequest, path: RequestPath) -> web.StreamResponse:
         query = request.query
-        actor, question = await log_question(self._ctx, client, path, query)
+        actor, question = await log_question(self._ctx, self._client, path, query)
         limit = whole_number(query, "limitBytes") or 0
         follow = is_true(query.get("follow"))
         chunks = log_chunks(self._ctx, actor, question, follow=follow, limit_bytes=limit)
@@ -349,6 +367,12 @@ def _deprecation(path: RequestPath) -> Sequence[str]:
     """What every client of a deprecated version of a custom resource is told."""
     custom = path.resource.custom
     return (custom.deprecation_warning,) if custom is not None and custom.deprecation_warning else ()
+
+
+def _is_of_resource(path: str) -> bool:
+    """Whether a path is below a group's version: then it is not a path that rules could name."""
+    parts = path.strip("/").split("/")
+    return (parts[0] == "api" and len(parts) > 2) or (parts[0] == "apis" and len(parts) > 3)
 
 
 def _may_be_custom(path: str) -> bool:

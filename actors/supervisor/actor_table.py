@@ -42,7 +42,7 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
     return [
         ActorSpec("broker", lambda: _broker(directory), BROKER),
         ActorSpec("store", lambda: _store(config, directory), STORE),
-        _spec("apiserver", "actors.apiserver.actor", directory, APISERVER),
+        ActorSpec("apiserver", lambda: _apiserver(directory), APISERVER),
         _spec("tracer", "actors.tracer.actor", directory, RUNTIMES),
         *_etcd_api(config, directory),
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
@@ -88,6 +88,18 @@ def _broker(directory: ClusterDirectory) -> ActorMain:
         run_broker(directory.publish_endpoint, directory.subscribe_endpoint, heartbeat.beat)
 
     return main
+
+
+def _apiserver(directory: ClusterDirectory) -> ActorMain:
+    from actors.apiserver.actor import run
+    from actors.gateway.credential_files import CredentialFiles
+    from actors.gateway.service_account_key import ServiceAccountKey
+
+    async def with_key(ctx: Any, key: ServiceAccountKey) -> None:
+        await run(ctx, token_key=key)
+
+    path = CredentialFiles(directory.gateway).service_account_key
+    return _main("apiserver", with_key, directory, lambda: (ServiceAccountKey(path),))
 
 
 def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
@@ -188,8 +200,7 @@ def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSp
             from actors.gateway.actor import run as run_gateway
             from actors.gateway.listener import gateway_arguments
 
-            token, listen = await gateway_arguments(directory.gateway, directory.name, config.gateway_port)
-            await run_gateway(ctx, token, listen)
+            await run_gateway(ctx, *await gateway_arguments(directory.gateway, directory.name, config.gateway_port))
 
         return _main("gateway", run, directory)
 

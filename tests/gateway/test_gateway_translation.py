@@ -12,7 +12,6 @@ from actors.apimachinery.resources import RESOURCES, resource_of
 from actors.apimachinery.status import ApiError
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import answer_form
-from actors.gateway.access import ADMIN, user_of
 from actors.gateway.body import decoded_body
 from actors.gateway.request_path import parse_path
 from actors.gateway.table import transformed_list
@@ -168,17 +167,6 @@ def test_forms_of_answers():
         "apiVersion": "meta.k8s.io/v1",
         "metadata": pod["metadata"],
     }
-
-
-def test_identities():
-    certificate = {"subject": ((("organizationName", "system:masters"),), (("commonName", "me"),))}
-    assert user_of(certificate, "", "t").name == "me"
-    assert user_of(None, "Bearer t", "t") == ADMIN
-    assert user_of(None, "", "t") is None
-    for header in ("Bearer x", "Basic t", "Bearer "):
-        with pytest.raises(ApiError) as refused:
-            user_of(None, header, "t")
-        assert refused.value.code == 401
 
 
 def test_discovery_in_both_forms_has_every_resource():
