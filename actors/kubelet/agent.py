@@ -105,7 +105,9 @@ class NodeAgent:
                 self.look_soon(worker)
             return
         if worker is None:
-            worker = self.workers[uid] = PodWorker(pod, PodSpec(pod), self._ctx.monotonic_s())
+            worker = self.workers[uid] = PodWorker(
+                pod, PodSpec(pod, tokens=self.config.tokens), self._ctx.monotonic_s()
+            )
         else:
             worker.take(pod)
         if not self._observing:

@@ -28,6 +28,9 @@ class NodeConfig:
     actor: str = ""
     """The actor that serves this node's logs; by default ``kubelet-<name>``."""
 
+    tokens: bool = False
+    """Whether pods are given their service accounts' tokens: those that are processes could use them."""
+
     @property
     def pod_cidr(self) -> str:
         """The range its pods' addresses are from."""

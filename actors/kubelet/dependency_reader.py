@@ -8,7 +8,7 @@ from typing import Final
 from actors.apimachinery.operation import Object, Operation
 from actors.client.client import Client
 from actors.kubelet.pod_memory import PodDependencies
-from actors.kubelet.pod_spec import Dependency
+from actors.kubelet.pod_spec import SERVICE_ACCOUNT_TOKENS, Dependency
 from broker.context import RequestError
 
 Ready = Callable[[PodDependencies], None]
@@ -40,7 +40,7 @@ class DependencyReader:
             wanted = list(dict.fromkeys((ns, *dependency) for ns, names, _ in asked for dependency in names))
             found: dict[tuple[str, str, str], Object | None] = {}
             try:
-                results = await self._client.batch([Operation("get", res, ns, name) for ns, res, name in wanted])
+                results = await self._client.batch([_question(*each) for each in wanted])
             except RequestError:
                 results = []
             if not results or any(result.code >= 500 or result.code == 429 for result in results):
@@ -53,3 +53,16 @@ class DependencyReader:
                 objects = {dependency: found[(namespace, *dependency)] for dependency in names}
                 ready(PodDependencies(objects, self._ctx.wall_s()))
         self._running = False
+
+
+def _question(namespace: str, resource: str, name: str) -> Operation:
+    if resource != SERVICE_ACCOUNT_TOKENS:
+        return Operation("get", resource, namespace, name)
+    account, pod, uid, seconds, audience = name.split("\n")
+    spec = {
+        "expirationSeconds": int(seconds),
+        "audiences": [audience] if audience else [],
+        "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": pod, "uid": uid},
+    }
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    return Operation("create", "v1/serviceaccounts", namespace, account, "token", body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -13,6 +13,10 @@ Role = Literal["init", "sidecar", "regular", "ephemeral"]
 #: Where containers of a role stand in the pod's spec.
 _LISTS: Final = {"regular": "containers", "ephemeral": "ephemeralContainers"}
 CONFIG_MAPS: Final = "v1/configmaps"
+#: A token that is asked for, as a dependency: its name says what is asked (`token_dependency`).
+SERVICE_ACCOUNT_TOKENS: Final = "v1/serviceaccounts/token"
+TOKEN_EXPIRATION_S: Final = 3600
+ACCESS_VOLUME_PREFIX: Final = "kube-api-access-"
 SECRETS: Final = "v1/secrets"
 DEFAULT_GRACE_S: Final = 30
 
@@ -63,9 +67,19 @@ class ContainerSpec:
 class PodSpec:
     """What of a pod's spec the kubelet acts on, read once per generation."""
 
-    __slots__ = ("dependencies", "ephemerals", "generation", "grace_s", "host_network", "inits", "policy", "regulars")
+    __slots__ = (
+        "dependencies",
+        "ephemerals",
+        "generation",
+        "grace_s",
+        "host_network",
+        "inits",
+        "policy",
+        "regulars",
+        "tokens",
+    )
 
-    def __init__(self, pod: Object) -> None:
+    def __init__(self, pod: Object, *, tokens: bool = False) -> None:
         spec = pod["spec"]
         self.generation: int = pod["metadata"].get("generation") or 0
         self.policy: str = spec.get("restartPolicy") or "Always"
@@ -75,7 +89,8 @@ class PodSpec:
         self.inits = tuple(self._init(c) for c in spec.get("initContainers") or ())
         self.regulars = tuple(_container(c, "regular", self.policy) for c in spec["containers"])
         self.ephemerals = tuple(_container(c, "ephemeral", "Never") for c in spec.get("ephemeralContainers") or ())
-        self.dependencies = tuple(dict.fromkeys(_dependencies(spec)))
+        self.tokens = tokens
+        self.dependencies = tuple(dict.fromkeys(_dependencies(pod, tokens=tokens)))
 
     def _init(self, container: dict[str, Any]) -> ContainerSpec:
         sidecar = container.get("restartPolicy") == "Always"
@@ -115,7 +130,26 @@ def _default_pull_policy(image: str) -> str:
     return "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
 
 
-def _dependencies(spec: Object) -> Iterator[Dependency]:
+def token_dependency(pod: Object, source: Mapping[str, Any]) -> Dependency:
+    """The token that a volume's source asks for: whose, for which pod, for how long and for whom to read."""
+    metadata = pod["metadata"]
+    asked = (
+        pod["spec"].get("serviceAccountName") or "default",
+        metadata["name"],
+        metadata.get("uid") or "",
+        str(source.get("expirationSeconds") or TOKEN_EXPIRATION_S),
+        source.get("audience") or "",
+    )
+    return SERVICE_ACCOUNT_TOKENS, "\n".join(asked)
+
+
+def is_access_volume(volume: Mapping[str, Any]) -> bool:
+    """Whether it is the volume with the service account's token that every pod is given."""
+    return bool(volume["name"].startswith(ACCESS_VOLUME_PREFIX)) and "projected" in volume
+
+
+def _dependencies(pod: Object, *, tokens: bool) -> Iterator[Dependency]:
+    spec = pod["spec"]
     for container in (
         c for name in ("initContainers", "containers", "ephemeralContainers") for c in spec.get(name) or ()
     ):
@@ -130,9 +164,11 @@ def _dependencies(spec: Object) -> Iterator[Dependency]:
             yield CONFIG_MAPS, volume["configMap"]["name"]
         elif volume.get("secret"):
             yield SECRETS, volume["secret"]["secretName"]
-        elif volume.get("projected"):
+        elif volume.get("projected") and (tokens or not is_access_volume(volume)):
             for source in volume["projected"].get("sources") or ():
                 yield from _references(source, "configMap", "secret")
+                if tokens and source.get("serviceAccountToken"):
+                    yield token_dependency(pod, source["serviceAccountToken"])
 
 
 def _references(source: dict[str, Any], config_map: str, secret: str) -> Iterator[Dependency]:

@@ -59,7 +59,7 @@ class PodWorker:
     def take(self, pod: Object) -> None:
         """A newer state of the pod's object."""
         if (pod["metadata"].get("generation") or 0) != self.spec.generation or not self.spec.generation:
-            self.spec = PodSpec(pod)
+            self.spec = PodSpec(pod, tokens=self.spec.tokens)
         self.pod = pod
 
 

@@ -9,7 +9,7 @@ from actors.apimachinery.operation import Object
 from actors.kubelet.config import NodeConfig
 from actors.kubelet.environment import ConfigError, field_value, resource_value
 from actors.kubelet.pod_memory import PodDependencies
-from actors.kubelet.pod_spec import CONFIG_MAPS, SECRETS
+from actors.kubelet.pod_spec import CONFIG_MAPS, SECRETS, is_access_volume, token_dependency
 from actors.kubelet.secret_data import decoded, secret_bytes
 
 DEFAULT_MODE: Final = 0o644
@@ -41,6 +41,8 @@ def _volume(pod: Object, volume: Mapping[str, Any], node: NodeConfig, known: Pod
         return {"type": "hostPath", "path": host["path"], "path_type": host.get("type") or ""}
     if volume.get("persistentVolumeClaim"):
         return {"type": "claim", "claim": volume["persistentVolumeClaim"]["claimName"]}
+    if is_access_volume(volume) and not node.tokens:
+        return {"type": "files", "files": {}}
     try:
         if volume.get("projected") is not None:
             projected = volume["projected"]
@@ -86,7 +88,14 @@ def _projected(
                 text = resource_value(pod, {}, item["resourceFieldRef"], node)
             files[item["path"]] = [text.encode(), _mode(item["mode"]) if "mode" in item else mode]
         return files
-    return {}  # serviceAccountToken and the like: nobody here would accept a token
+    if source.get("serviceAccountToken") is not None:
+        what = source["serviceAccountToken"]
+        request = known.objects.get(token_dependency(pod, what)) if known is not None else None
+        if request is not None:
+            return {what["path"]: [request["status"]["token"].encode(), mode]}
+        if node.tokens:
+            raise ConfigError("failed to fetch token: it was refused")
+    return {}
 
 
 def _referred(resource: str, name: str, what: Mapping[str, Any], known: PodDependencies | None) -> Mapping[str, Any]:

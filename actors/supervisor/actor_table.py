@@ -128,12 +128,13 @@ def _store(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:
 def _node(index: int, config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
     """A node's two actors."""
     name = config.node_names[index]
+    tokens = config.runtime == "process" and bool(config.gateway_port)
 
     def kubelet() -> ActorMain:
         from actors.kubelet.actor import run
         from actors.kubelet.config import NodeConfig
 
-        return _main(f"kubelet-{name}", run, directory, lambda: (NodeConfig(name, index),))
+        return _main(f"kubelet-{name}", run, directory, lambda: (NodeConfig(name, index, tokens=tokens),))
 
     def runtime() -> ActorMain:
         from actors.runtime.actor import run
