@@ -12,6 +12,7 @@ from actors.apimachinery.user import User
 from actors.apiserver.authorization import Authorizer, attributes_of
 from actors.apiserver.bootstrap_roles import API_VERSION as RBAC
 from actors.apiserver.call import Call
+from actors.apiserver.certificate_requests import CERTIFICATE_REQUESTS, check_certificate_request
 from actors.apiserver.identity import Identities
 from actors.apiserver.node_authorization import node_identity
 from actors.apiserver.role_escalation import check_binding, check_role
@@ -25,6 +26,7 @@ _CHECKS: Final[dict[str, Check]] = {
     f"{RBAC}/clusterroles": check_role,
     f"{RBAC}/rolebindings": check_binding,
     f"{RBAC}/clusterrolebindings": check_binding,
+    CERTIFICATE_REQUESTS: check_certificate_request,
 }
 
 

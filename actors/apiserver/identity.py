@@ -41,6 +41,7 @@ CONTROLLERS: Final = {
     "garbage-collector": "generic-garbage-collector",
     "namespace-controller": "namespace-controller",
     "node-lifecycle-controller": "node-controller",
+    "certificate-controller": "certificate-controller",
 }
 
 

@@ -69,7 +69,7 @@ class Authenticator:
             return user
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LENGTH_MAX:
+        if scheme.lower() != "bearer" or not token or not token.isascii() or len(token) > TOKEN_LENGTH_MAX:
             raise unauthorized()
         if hmac.compare_digest(token.encode(errors="replace"), self._admin_token):
             return ADMIN

@@ -45,6 +45,10 @@ class CredentialFiles:
         """Bearer token of the administrator. Written last: where it is, the others are too."""
         return self.folder / "token"
 
+    def read_root_ca(self) -> str:
+        """The authority's certificate; empty as long as the credentials are being made."""
+        return self.ca.read_text() if self.complete else ""
+
     @property
     def complete(self) -> bool:
         return self.token.exists() and self.ca_key.exists() and self.service_account_key.exists()

@@ -32,7 +32,6 @@ CONTROLLERS: Final = {
     "replicaset-controller": "actors.controllers.replicaset.actor",
     "scheduler": "actors.scheduler.actor",
     "garbage-collector": "actors.controllers.garbage_collector.actor",
-    "namespace-controller": "actors.controllers.namespace.actor",
     "node-lifecycle-controller": "actors.controllers.node_lifecycle.actor",
 }
 
@@ -48,6 +47,7 @@ def actor_table(config: ClusterConfig, directory: ClusterDirectory) -> list[Acto
         *(spec for index in range(config.nodes) for spec in _node(index, config, directory)),
         *_hollow_nodes(config, directory),
         *(_spec(name, module, directory) for name, module in CONTROLLERS.items()),
+        *_certificate_holders(config, directory),
         *_gateway(config, directory),
         ActorSpec("readiness", lambda: _readiness(config, directory), CLIENTS, one_shot=True),
     ]
@@ -188,6 +188,28 @@ def _etcd_api(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorS
         return _main("etcd-api", run, directory, lambda: (api,))
 
     return [ActorSpec("etcd-api", load, RUNTIMES)]
+
+
+def _certificate_holders(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    """The controllers that are given the cluster's certificate authority, when it has one."""
+
+    def namespaces() -> ActorMain:
+        from actors.controllers.namespace.actor import run
+        from actors.gateway.credential_files import CredentialFiles
+
+        read = CredentialFiles(directory.gateway).read_root_ca if config.gateway_port else None
+        return _main("namespace-controller", run, directory, lambda: (read,))
+
+    def certificates() -> ActorMain:
+        from actors.controllers.certificate.actor import run
+        from actors.gateway.certificate_signer import CertificateSigner
+
+        return _main("certificate-controller", run, directory, lambda: (CertificateSigner(directory.gateway),))
+
+    found = [ActorSpec("namespace-controller", namespaces, CLIENTS)]
+    if config.gateway_port:
+        found.append(ActorSpec("certificate-controller", certificates, CLIENTS))
+    return found
 
 
 def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:

@@ -24,6 +24,8 @@ class Kubectl:
         cluster.podchain("kubeconfig", "--output", str(self.file))
         self.config = yaml.safe_load(self.file.read_text())
         self.address = urlsplit(self.config["clusters"][0]["cluster"]["server"])
+        self.server = self.config["clusters"][0]["cluster"]["server"]
+        self.ca = next(home.glob("*/gateway/ca.crt"))
         self.token = next(home.glob("*/gateway/token")).read_text()
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess:

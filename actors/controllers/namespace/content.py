@@ -13,6 +13,8 @@ FINALIZER: Final = "kubernetes"
 SERVICE_ACCOUNT: Final = "default"
 NAMESPACES: Final = "v1/namespaces"
 SERVICE_ACCOUNTS: Final = "v1/serviceaccounts"
+CONFIG_MAPS: Final = "v1/configmaps"
+ROOT_CA: Final = "kube-root-ca.crt"
 
 
 def contents(table: ResourceTable) -> list[Resource]:
@@ -28,6 +30,18 @@ def service_account(namespace: str) -> Operation:
         "metadata": {"name": SERVICE_ACCOUNT, "namespace": namespace},
     }
     return Operation("create", SERVICE_ACCOUNTS, namespace, SERVICE_ACCOUNT, "", body)
+
+
+def root_ca_config_map(namespace: str, known: Object | None, certificate: str) -> Operation | None:
+    """Publishes the cluster's certificate authority in a namespace; None when it is there already."""
+    data = {"ca.crt": certificate}
+    if known is not None:
+        if known.get("data") == data:
+            return None
+        return Operation("update", CONFIG_MAPS, namespace, ROOT_CA, "", {**known, "data": data})
+    metadata = {"name": ROOT_CA, "namespace": namespace}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    return Operation("create", CONFIG_MAPS, namespace, ROOT_CA, "", body)
 
 
 def emptying(namespace: str, resources: Sequence[Resource]) -> list[Operation]:

@@ -1,0 +1,1 @@
+"""Signs approved CertificateSigningRequests with the cluster's certificate authority."""
