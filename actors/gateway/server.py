@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.apimachinery.operation import STORED_OBJECTS, Object, Operation, Result
 from actors.apimachinery.resources import RESOURCES, ResourceTable
-from actors.apimachinery.status import ApiError, internal_error, method_not_supported, status_failure
+from actors.apimachinery.status import ApiError, bad_request, internal_error, method_not_supported, status_failure
 from actors.apimachinery.user import User
 from actors.client.client import Client
 from actors.client.discovery import Discovery
@@ -114,6 +114,7 @@ class GatewayServer:
 
     async def _with_statuses(self, request: web.BaseRequest, call: _Call) -> web.StreamResponse:
         try:
+            _check_texts(request)
             return await self._route(request, call)
         except ApiError as error:
             return refusal(error)
@@ -367,6 +368,16 @@ def _deprecation(path: RequestPath) -> Sequence[str]:
     """What every client of a deprecated version of a custom resource is told."""
     custom = path.resource.custom
     return (custom.deprecation_warning,) if custom is not None and custom.deprecation_warning else ()
+
+
+def _check_texts(request: web.BaseRequest) -> None:
+    """Raises `ApiError` (400) for bytes that are no text: nothing behind this could write them down."""
+    for text in (request.path, *request.query.values(), *request.headers.values()):
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise bad_request("the request is not valid UTF-8") from None
 
 
 def _is_of_resource(path: str) -> bool:

@@ -85,11 +85,13 @@ def test_path_tricks_give_no_more_than_the_path_itself(kubectl, path):
 
 
 def test_oversized_bodies(kubectl):
-    data = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"x": "y" * 3_500_000}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"x": "y" * 3_500_000}}
     with contextlib.suppress(ConnectionError, ssl.SSLError):  # it may hang up on what is too much
-        refused(post(kubectl, json.dumps(data)), 413)
-    data["data"]["x"] = "y" * 2_000_000
-    refused(post(kubectl, json.dumps(data)), 413)
+        refused(post(kubectl, json.dumps(body)), 413)
+    body["data"]["x"] = "y" * 2_000_000
+    refused(post(kubectl, json.dumps(body)), 422)  # a ConfigMap's own limit
+    body["metadata"]["annotations"] = {"x": body.pop("data")["x"]}
+    refused(post(kubectl, json.dumps(body)), 413, 422)
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
@@ -111,7 +113,7 @@ YAML_BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         (YAML_BOMB, "application/yaml"),
         (
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: !!python/object/apply:os.getpid []",
+            "{apiVersion: v1, kind: ConfigMap, data: !!python/object/apply:os.getpid []}",
             "application/yaml",
         ),
         ("\x00\x01", "application/yaml"),
@@ -197,3 +199,5 @@ def test_strange_headers(kubectl):
     ):
         code, content = kubectl.http("GET", "/api/v1/namespaces", token=kubectl.token, headers=headers)
         assert code < 500, content
+    for query in ("labelSelector=%ff", "fieldSelector=%ed%a0%80", "limit=%00", "resourceVersion=%ff", "continue=%ff"):
+        refused(kubectl.http("GET", f"/api/v1/namespaces?{query}", token=kubectl.token), 400)
