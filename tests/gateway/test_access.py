@@ -79,9 +79,7 @@ def test_nobody_sees_health_and_version_only(kubectl):
         assert status_of(kubectl.http("GET", path)) == (401, "Unauthorized")
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer wrong", "Bearer", "Bearer a.b.c", "Basic YTpi", "Bearer " + "x" * 9000, "Bearer \xe9"]
-)
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Bearer a.b.c", "Basic YTpi", "Bearer " + "x" * 9000])
 def test_a_wrong_token(kubectl, header):
     assert status_of(kubectl.http("GET", "/api/v1/pods", headers={"Authorization": header})) == (401, "Unauthorized")
     assert kubectl.http("GET", "/version", headers={"Authorization": header})[0] == 401
