@@ -37,6 +37,7 @@ ACTORS = {
     "replicaset-controller",
     "garbage-collector",
     "namespace-controller",
+    "certificate-controller",
     "node-lifecycle-controller",
     "scheduler",
     *(f"{kind}-node-{number}" for kind in ("kubelet", "runtime") for number in (1, 2, 3)),
