@@ -30,13 +30,15 @@ MIB: Final = 2**20
     "it converges, that no acknowledged write is lost, and that nothing is left over. Exit code 1 when that isn't so."
 )
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
-@click.option("--every", "every_s", type=Duration(), default=1.0, show_default="1s", help="Kill an actor so often.")
+@click.option("--every", "every_s", type=Duration(), default="1s", show_default=True, help="Kill an actor so often.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws load and faults.")
 @click.option("-o", "--output", type=click.Choice(["json"]), default=None, help="json: for programs.")
 @click.pass_context
 def soak(ctx: click.Context, minutes: float, every_s: float, seed: int, output: str | None) -> None:
     """The command."""
     directory, _ = running_cluster(ctx)
+    if every_s <= 0:
+        raise click.BadParameter("is a time between two kills, such as 1s", param_hint="--every")
     story = Soak(directory, load_config(directory), seed, 60 * minutes, every_s)
     try:
         report = asyncio.run(_with_progress(story))
