@@ -17,6 +17,7 @@ from actors.apimachinery.managed_fields.managers import (
     UPDATE,
     ManagerId,
     Managers,
+    Owned,
     managers_from_client,
     managers_of,
     text_of,
@@ -24,6 +25,7 @@ from actors.apimachinery.managed_fields.managers import (
 from actors.apimachinery.managed_fields.update import managers_after_create, managers_after_update
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
+from actors.apimachinery.resources import Resource
 from actors.apiserver.call import Call
 
 MANAGED_FIELDS: Final = "managedFields"
@@ -54,38 +56,72 @@ def manager_id(call: Call, operation: str) -> ManagerId:
 def record_create(call: Call, body: Object, obj: Object) -> str:
     """The managers of a new object, before admission adds to it; `body` is what it was decoded from.
 
-    A controller's objects are alike: one that differs from its last one in nothing but its name has the same managers.
+    Which fields there are depends on an object's shape alone if it has no lists (events); and a controller's objects
+    are alike: one that differs from its last one in nothing but its name has the same managers.
     """
     own_id, now = manager_id(call, UPDATE), format_time(call.now_s)
-    rest, metadata = _apart(body)
-    last = _last_created.get((call.resource.key, own_id))
-    if last is not None and last.time == now and last.rest == rest and last.metadata == metadata:
-        return last.text
-    text = text_of(managers_after_create(obj, call.resource, own_id, now))
-    if len(_last_created) >= _LAST_CREATED_MAX:
-        _last_created.clear()
-    _last_created[call.resource.key, own_id] = _Created(rest, metadata, now, text)
-    return text
+    shape = _shape_of(obj)
+    if shape is not None:
+        key: Any = (call.resource.key, own_id, shape)
+        known = _created.get(key)
+    else:
+        key = (call.resource.key, own_id)
+        shape = _apart(body)
+        known = _created.get(key)
+        if known is not None and known.shape != shape:
+            known = None
+    # A custom resource is another one when its definition has changed.
+    if known is None or known.resource is not call.resource:
+        managers = managers_after_create(obj, call.resource, own_id, now)
+        known = _Created(shape, call.resource, managers, now, text_of(managers))
+    elif known.time != now:
+        managers = {each: Owned(owned.fields, owned.api_version, now) for each, owned in known.managers.items()}
+        known = _Created(shape, call.resource, managers, now, text_of(managers))
+    else:
+        return known.text
+    if len(_created) >= _CREATED_MAX:
+        _created.clear()
+    _created[key] = known
+    return known.text
 
 
 class _Created(NamedTuple):
-    """A creation, to be known again."""
+    """What was found out of a creation."""
 
-    rest: Object
-    metadata: Object
+    shape: Any
+    resource: Resource
+    managers: Managers
     time: str
     text: str
 
 
-_LAST_CREATED_MAX: Final = 256
-_last_created: Final[dict[tuple[str, ManagerId], _Created]] = {}
+_CREATED_MAX: Final = 512
+_created: Final[dict[Any, _Created]] = {}
+
+
+def _shape_of(value: Object) -> tuple[Any, ...] | None:
+    """The fields of an object without lists, and whether they hold anything; None for others."""
+    shape: list[Any] = []
+    for name, inner in value.items():
+        kind = type(inner)
+        if kind is list:
+            return None
+        if kind is dict:
+            below = _shape_of(inner)
+            if below is None:
+                return None
+            shape.append((name, below))
+        else:
+            shape.append((name, not inner or inner == "0"))
+    return tuple(shape)
 
 
 def _apart(body: Object) -> tuple[Object, Object]:
     """An object as sent, without what tells it from its likes."""
     rest = {name: value for name, value in body.items() if name != "metadata"}
-    metadata = {name: value for name, value in (body.get("metadata") or {}).items() if name not in _OWN_NAMES}
-    if (body.get("metadata") or {}).get("generateName"):
+    sent = body.get("metadata") or {}
+    metadata = {name: value for name, value in sent.items() if name not in _OWN_NAMES}
+    if sent.get("generateName"):
         metadata["generateName"] = True
     return rest, metadata
 

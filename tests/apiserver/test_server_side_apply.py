@@ -8,8 +8,14 @@ from conftest import Cluster, config_map, pod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.apimachinery.defaults import apply_defaults
+from actors.apimachinery.managed_fields.managers import ManagerId
+from actors.apimachinery.managed_fields.update import managers_after_create
 from actors.apimachinery.operation import Operation
+from actors.apimachinery.resources import resource_of
+from actors.apimachinery.validator import decode
 
+EVENTS = resource_of("v1/events")
 MAPS, PODS, DEPLOYMENTS = "v1/configmaps", "v1/pods", "apps/v1/deployments"
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
 
@@ -311,3 +317,33 @@ def _shared() -> Cluster:
     if not _made:
         _made.append(Cluster())
     return _made[0]
+
+
+FLAT = st.fixed_dictionaries(
+    {"reportingComponent": st.sampled_from(["", "a"]), "involvedObject": st.just({"kind": "Pod", "name": "x"})},
+    optional={
+        "message": st.sampled_from(["", "a", "b"]),
+        "count": st.integers(0, 2),
+        "source": st.fixed_dictionaries({}, optional={"component": st.sampled_from(["", "a"])}),
+        "labels": st.dictionaries(st.sampled_from("ab"), st.sampled_from(["", "1"])),
+    },
+)
+
+
+@given(st.lists(FLAT, min_size=2, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_events_of_one_shape_have_the_managers_they_would_have_alone(events: Any) -> None:
+    cluster = _shared()
+    for event in events:
+        body = {k: v for k, v in event.items() if k != "labels"}
+        body["involvedObject"] = {**body["involvedObject"], "namespace": "default"}
+        metadata: dict[str, Any] = {"generateName": "e-", "labels": event.get("labels", {})}
+        obj = {"apiVersion": "v1", "kind": "Event", "metadata": metadata, **body}
+        created = cluster.create("v1/events", obj, "default")
+        found = managers(created)[cluster.ctx.name, "Update", ""]
+        own_id = ManagerId.of(cluster.ctx.name, "Update", "v1")
+        decoded, _ = decode(EVENTS, obj)
+        apply_defaults(EVENTS, decoded)
+        decoded["metadata"].pop("name", None)
+        alone = managers_after_create(decoded, EVENTS, own_id, "")[own_id].fields
+        assert found == alone
