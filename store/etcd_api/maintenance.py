@@ -43,8 +43,8 @@ class Maintenance:
         return messages.StatusResponse(
             header=self._identity.header(revision),
             version=VERSION,
-            dbSize=status["log_bytes"],
-            dbSizeInUse=status["log_bytes_in_use"],
+            dbSize=status.get("log_bytes", status["bytes"]),  # a store in a real etcd tells the latter only
+            dbSizeInUse=status.get("log_bytes_in_use", status["bytes"]),
             leader=self._identity.member_id,
             raftIndex=revision,
             raftAppliedIndex=revision,
