@@ -214,6 +214,36 @@ def test_a_revision_is_never_split_but_into_fragments(ours):
     pieces.close()
 
 
+def test_fragments_are_those_of_etcd(clients):
+    """How many events each piece has, at sizes around the limit of 2 MiB."""
+    answers = []
+    for client in clients:
+        for sizes in ([14_000] * 100, [1_000_000, 1_000_000, 97_000, 100], [100, 1_400_000], [700_000] * 2):
+            puts = [
+                m.RequestOp(request_put=m.PutRequest(key=b"k%02d" % n, value=b"v" * size))
+                for n, size in enumerate(sizes)
+                if size < 1_400_001
+            ]
+            for start in range(0, len(puts), 100):
+                while sum(len(op.request_put.value) for op in puts[start:]) > 1_450_000:
+                    client.kv.Txn(m.TxnRequest(success=puts[start : start + 1]), timeout=10)
+                    start += 1
+                client.kv.Txn(m.TxnRequest(success=puts[start:]), timeout=10)
+        told = []
+        for start_revision in range(2, client.put(b"end").header.revision):
+            call = client.open_watch().create(b"k", range_end=b"l", start_revision=start_revision, fragment=True)
+            pieces = []
+            assert call.next().created
+            while not pieces or pieces[-1][1]:
+                answer = call.next()
+                pieces.append((len(answer.events), answer.fragment))
+            told.append(pieces)
+            call.close()
+        answers.append(told)
+    assert answers[1] == answers[0]
+    assert any(len(pieces) > 1 for pieces in answers[0])
+
+
 def test_watchers_see_every_change_once_in_order(ours):
     """While changes go on, watches begin in the past and now, with and without previous values."""
     calls = [ours.open_watch().create(b"a", range_end=b"\0", start_revision=2, prev_kv=bool(n % 2)) for n in range(4)]
