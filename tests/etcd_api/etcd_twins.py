@@ -34,8 +34,9 @@ class Watching:
 
     def _read(self) -> None:
         try:
-            for response in self.call.responses:
-                self._responses.put(without_ids(response))
+            for response in map(without_ids, self.call.responses):
+                if response.watch_id == BARRIER_WATCH or not response.events or _without_barrier(response):
+                    self._responses.put(response)
         except grpc.RpcError as error:
             self._responses.put(error)
 
@@ -51,21 +52,26 @@ class Watching:
                 return found
 
     def up_to_barrier(self) -> dict[int, list]:
-        """What each watch was told until the barrier's key was put, in order, but for that key itself.
-
-        Which watch is told first of one change is left to chance in etcd.
-        """
+        """What each watch was told until the barrier's key was put, in order, but for that key itself."""
         told: dict[int, list] = {}
         for response in self.until(lambda response: response.watch_id == BARRIER_WATCH and response.events):
-            others = [event for event in response.events if event.kv.key != BARRIER]
-            if others or not response.events:
-                del response.events[:]
-                response.events.extend(others)
+            if response.watch_id != BARRIER_WATCH:
                 told.setdefault(response.watch_id, []).append(response)
         return told
 
     def close(self) -> None:
         self.call.close()
+
+
+def _without_barrier(response) -> bool:
+    """Take the barrier's key from what another watch is told; whether anything is left.
+
+    Which watch is told first of one change is left to chance in etcd.
+    """
+    others = [event for event in response.events if event.kv.key != BARRIER]
+    del response.events[:]
+    response.events.extend(others)
+    return bool(others)
 
 
 class Twins:
