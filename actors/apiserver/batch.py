@@ -54,6 +54,13 @@ class Batch:
         self._waiting: dict[int, Call] = {}
 
     def start(self) -> None:
+        """Begin, at once or, with a resource that isn't known here, when the newest definitions are."""
+        if all(self._registry.serves(operation.resource) for operation in self._operations):
+            self._start()
+        else:
+            self._registry.when_fresh(self._start)
+
+    def _start(self) -> None:
         """Begin every operation that waits for none; the others follow as those are done."""
         for index, operation in enumerate(self._operations):
             own_id = operation_id(self._request.id, index)

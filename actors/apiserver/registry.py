@@ -82,6 +82,17 @@ class Registry:
             raise method_not_supported(resource.plural, resource.group, operation.verb)
         return Call(operation, operation_id, resource, now_s, request, user, self.vet)
 
+    def serves(self, resource: str) -> bool:
+        """Whether there is a resource of that key, as far as is known here."""
+        return self._resources.get(resource) is not None
+
+    def when_fresh(self, then: Callable[[], None]) -> None:
+        """Call back when everything acknowledged up to now is known here, or after a time without an answer.
+
+        Another API server may have established a definition that this one has yet to hear of.
+        """
+        self._reader.when_readable(None, lambda _: then(), lambda: Outcome(200))
+
     def knows(self, resource: str, key: Key) -> bool:
         """Whether an object is known to exist."""
         found = self._resources.get(resource)

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from custom_definitions import CRON_SCHEMA, GROUP, cron_tab, definition, version
 
-from actors.apimachinery.custom_resources.definition import CRDS, condition_of
+from actors.apimachinery.custom_resources.definition import CRDS, condition_is_true, condition_of
 from actors.apimachinery.status import ApiError
+from actors.apiserver import actor as apiserver
+from actors.client.client import Client
 from actors.client.informer import InformerSet
+from broker.faults import RandomFaults
 from broker.message import unpack
+from broker.simulation import Simulation
+from store import actor as store
+from store.memory_log import MemoryLog
 from store.protocol import RANGE
 
 CRONTABS = f"{GROUP}/v1/crontabs"
@@ -351,3 +357,25 @@ def test_custom_objects_are_applied_by_the_list_types_of_their_schema(cluster: A
     with pytest.raises(ApiError, match=r"\.spec\.nosuch: field not declared in schema"):
         apply("two", {"nosuch": 1})
     assert apply("one", {}) == {"ports": [{"name": "y", "port": 2}], "tags": ["b"]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_one_server_established_every_server_serves(seed):
+    simulation = Simulation(seed=seed)
+    log = MemoryLog()
+    simulation.spawn_actor("store", lambda ctx: store.run(ctx, log))
+    for name in ("apiserver", "apiserver-2"):
+        simulation.spawn_actor(name, apiserver.run)
+    ctx = simulation.context("client")
+    first, second = Client(ctx), Client(ctx, "apiserver-2")
+
+    async def established_here_used_there() -> int:
+        await second.list("v1/namespaces")  # both are there
+        await first.create(CRDS, definition())
+        while not condition_is_true(await first.get(CRDS, CRD_NAME), "Established"):
+            await ctx.sleep(0.0001)
+        return len((await second.list(CRONTABS)).items)
+
+    simulation.set_faults(RandomFaults.from_plain({"delay": 0.3}))
+    assert simulation.run(established_here_used_there()) == 0
+    simulation.close()
