@@ -16,6 +16,7 @@ import asyncio
 import gc
 import json
 import multiprocessing
+import signal
 import socket
 import statistics
 import subprocess
@@ -234,6 +235,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keys", type=int, default=0, help="also measure the memory of so many keys")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # not without stopping the servers
     parts: list[Callable[[Servers], None]] = [lambda servers: compare_all(servers, given.seconds, given.rounds)]
     if given.keys:
         parts.append(lambda servers: compare_memory(servers, given.keys))
