@@ -128,6 +128,32 @@ def cluster_kubeconfig(cluster: str) -> dict[str, Any]:
     )
 
 
+def remember_merged(cluster: str, path: Path) -> None:
+    """Note which files have the cluster's entries, so that they can be taken out when the cluster is deleted."""
+    from actors.supervisor.cluster_directory import cluster_directory
+
+    file = cluster_directory(cluster).merged_kubeconfigs
+    known = file.read_text().splitlines() if file.exists() else []
+    if str(path.absolute()) not in known:
+        file.write_text("\n".join([*known, str(path.absolute())]) + "\n")
+
+
+def forget_merged(cluster: str, merged_into: Path) -> list[str]:
+    """Take the cluster's entries out of the files they were merged into; what could not be done, in words."""
+    failures: list[str] = []
+    if not merged_into.exists():
+        return failures
+    for line in merged_into.read_text().splitlines():
+        path = Path(line)
+        try:
+            existing = read_file(path)
+            if existing and existing != (kept := without(existing, context_name(cluster))):
+                write_file(path, kept)
+        except (CommandFailed, OSError) as error:
+            failures.append(f"{path} still has the cluster's entries: {error}")
+    return failures
+
+
 def _await_file(path: Path, port: int) -> None:
     """Right after a start the gateway may still be at making its certificates and opening its port."""
     import socket
@@ -165,6 +191,7 @@ def kubeconfig_command(ctx: click.Context, output: Path | None, merge: bool, rem
         content = cluster_kubeconfig(cluster)
         if merge:
             write_file(path, merged(read_file(path), content))
+            remember_merged(cluster, path)
         elif output is not None:
             write_file(path, content)
         else:

@@ -46,6 +46,11 @@ class ClusterDirectory:
         return self.root / "gateway"
 
     @property
+    def merged_kubeconfigs(self) -> Path:
+        """The files that the cluster's kubeconfig was merged into, one a line."""
+        return self.root / "merged-kubeconfigs"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -5,6 +5,9 @@ import pytest
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.user import ADMIN, User, node_user, service_account_user
 from actors.apiserver.identity import GATEWAY_USER, Identities, identity_of
+from actors.supervisor.actor_table import actor_table
+from actors.supervisor.cluster_config import ClusterConfig
+from actors.supervisor.cluster_directory import ClusterDirectory
 
 
 def test_actors_are_who_their_names_say():
@@ -37,3 +40,12 @@ def test_an_operation_is_done_for_the_stated_user(cluster):
     client = cluster.client.acting_for(User("root", ("system:masters",)))
     (result,) = cluster.run(client.batch([Operation("list", "v1/namespaces")]))
     assert result.ok
+
+
+def test_every_actor_of_a_cluster_is_somebody(tmp_path):
+    """A controller that is added to the actors must get an identity, or it would be the administrator."""
+    config = ClusterConfig(nodes=1, hollow_nodes=1, gateway_port=1, etcd_listen="127.0.0.1:1")
+    table = actor_table(config, ClusterDirectory("c", tmp_path, tmp_path))
+    nobody = {spec.name for spec in table if identity_of(spec.name) == ADMIN}
+    # These ask the API server nothing; the readiness check is the administrator's.
+    assert nobody == {"broker", "store", "apiserver", "etcd-api", "runtime-node-1", "readiness"}

@@ -269,3 +269,16 @@ def test_resize_shows_the_resources_in_force(kubectl):
     assert kubectl("get", "pod", "echo", "-o", "jsonpath={.status.containerStatuses[0].restartCount}") == "0"
     refused = kubectl.run("patch", "pod", "echo", "-p", json.dumps(patch).replace("20m", "30m"))
     assert "pod updates may not change fields" in refused.stderr
+
+
+def test_a_pod_has_its_service_accounts_token(kubectl):
+    where = "$PODCHAIN_ROOT/var/run/secrets/kubernetes.io/serviceaccount"
+    read = kubectl.run(
+        "exec", "box", "--", "sh", "-c", f"for f in namespace token ca.crt; do cat {where}/$f; echo; done"
+    )
+    namespace, token, authority = read.stdout.split("\n", 2)
+    assert namespace == "default"
+    assert authority.strip() == kubectl.ca.read_text().strip()
+    code, content = kubectl.http("GET", "/api/v1/namespaces/default/pods", token=token)
+    assert code == 403
+    assert 'User "system:serviceaccount:default:default" cannot list' in json.loads(content)["message"]

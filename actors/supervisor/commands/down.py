@@ -29,6 +29,7 @@ def down(ctx: click.Context, purge: bool) -> None:
     directory = directory_of(ctx)
     try:
         was_running = stop_supervisor(directory, STOP_TIMEOUT_S)
+        failures = _forget_kubeconfigs(directory) if purge else []
         killed = _clean(directory, purge)
     except (ClusterIsRunning, StillAlive, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -38,8 +39,18 @@ def down(ctx: click.Context, purge: bool) -> None:
         click.echo(f'Cluster "{directory.name}" had lost its supervisor; ended {killed} of its processes')
     else:
         click.echo(f'Cluster "{directory.name}" was not running')
+    for failure in failures:
+        click.echo(failure, err=True)
     if purge:
         click.echo("Its data is deleted")
+
+
+def _forget_kubeconfigs(directory: ClusterDirectory) -> list[str]:
+    if not directory.merged_kubeconfigs.exists():
+        return []
+    from actors.kubectl.kubeconfig import forget_merged
+
+    return forget_merged(directory.name, directory.merged_kubeconfigs)
 
 
 def stop_supervisor(directory: ClusterDirectory, timeout_s: float) -> bool:
