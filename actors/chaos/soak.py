@@ -44,7 +44,7 @@ CONVERGE_WITHIN_S: Final = 120.0
 #: What has converged must stay so for this long.
 STAYS_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.1
-GATEWAY_WITHIN_S: Final = 20.0
+GATEWAY_WITHIN_S: Final = 60.0
 CLEAN_UP_WITHIN_S: Final = 30.0
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from live import ROOT, cluster_name, podchain, ps, run_process, status
@@ -43,11 +44,11 @@ def healthy(home: Path) -> Iterator[Path]:
     podchain("chaos", "heal")
 
 
-def eventually(condition: Callable[[], Any], within_s: float = 15.0) -> Any:
+def eventually(condition: Callable[[], Any], within_s: float = 30.0, look_every_s: float = 0.1) -> Any:
     until_s = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < until_s, "it did not come about"
-        time.sleep(0.1)
+        time.sleep(look_every_s)
     return found
 
 
@@ -132,8 +133,9 @@ def test_a_kill_a_restart_and_a_pause(healthy: Path) -> None:
     assert "runs again" in podchain("chaos", "restart", "tracer")
     command = [sys.executable, str(ROOT / "cli.py"), "chaos", "pause", "scheduler", "1.5s"]
     pausing = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    eventually(lambda: ps()["scheduler"]["state"] == "stopped", 5.0)
-    assert "scheduler: goes on" in pausing.communicate(timeout=10)[0]
+    scheduler = psutil.Process(before["scheduler"]["pid"])
+    eventually(lambda: scheduler.status() == psutil.STATUS_STOPPED, 30.0, look_every_s=0.05)
+    assert "scheduler: goes on" in pausing.communicate(timeout=30)[0]
     after = ps()
     assert after["scheduler"]["pid"] == before["scheduler"]["pid"]
     assert after["store"]["pid"] != before["store"]["pid"]
