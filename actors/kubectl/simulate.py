@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import sys
 import time
@@ -57,6 +58,9 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
         schedules = _schedules(options) if plan is None else plan.schedules
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+    # Most of what runs allocate dies young: looking less often for cycles among it is a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     started_s = time.perf_counter()
     reports = list(_execute(schedules))
     took_s = time.perf_counter() - started_s

@@ -35,13 +35,15 @@ TIMED = [
     {"do": "lagging-replica", "actor": "replicaset-controller", "delay_s": 0.3, "for_s": 1},
     {"do": "watch-reset", "actor": "scheduler", "resource": "v1/pods"},
     {"do": "missing-bookmarks", "for_s": 2},
-    {"do": "no-hints"},
 ]
 
 
 def test_every_fault_with_a_time_converges_as_a_step() -> None:
     """All of them, one after another, in one run."""
-    assert {spec["do"] for spec in TIMED} == {name for name, kind in KINDS.items() if kind.is_fault} - {"message"}
+    assert {spec["do"] for spec in TIMED} == {name for name, kind in KINDS.items() if kind.is_fault} - {
+        "message",
+        "no-hints",  # for ever: see test_found_bugs.py
+    }
     faults = tuple(Step.from_plain({"at": 0.02 + 2.5 * i, **spec}) for i, spec in enumerate(TIMED))
     changes = tuple(
         Step(2.5 * i, "set-image", {"name": "web", "image": f"nginx:1.{i % 2}"}) for i in range(1, len(TIMED))
@@ -90,12 +92,10 @@ def test_a_crash_at_a_moment_of_the_causal_trace(point: str) -> None:
 
 def test_a_message_fault_at_a_moment() -> None:
     moment = Moment(event="ADDED", resource="v1/pods", to="scheduler", nth=1)
-    seen: list[tuple[int, str]] = []
     run = Run(Schedule(2, 1, 8.0, FaultProfile(), (CREATE, Step(0.0, "message", {"fault": "drop"}, moment))))
     report = run.execute()
     assert report.faults == {"drop": 1}
     assert report.failure is None
-    assert seen == []
 
 
 def test_a_pause_holds_timers_and_code() -> None:
