@@ -1,5 +1,6 @@
 """What people type every day, with the real kubectl of two versions."""
 
+import base64
 import json
 import os
 import signal
@@ -23,6 +24,17 @@ spec:
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, labels: {app: web}}\ndata: {a: '1'}\n"
 
 feature = pytest.mark.feature
+#: Events, certificates and the like come after what they tell of.
+EVENTUALLY_S = 30
+
+
+def eventually(look, text: str) -> str:
+    """What is said once it has a text."""
+    deadline_s = time.monotonic() + EVENTUALLY_S
+    while text not in (said := look()):
+        assert time.monotonic() < deadline_s, said
+        time.sleep(0.2)
+    return said
 
 
 @feature("create, with every generator")
@@ -87,7 +99,8 @@ def test_apply_server_side(kubectl):
     kubectl("scale", "deployment/web", "--replicas=4")
     other = ("apply", "--server-side", "--field-manager=other", "-f", "-")
     said = kubectl.refused(*other, stdin=WEB.replace('"nginx:1.25"', '"nginx:1.26"'))
-    assert 'conflict with "kubectl"' in said
+    assert 'Apply failed with 2 conflicts: conflicts with "kubectl"' in said
+    assert ".spec.replicas" in said
     assert '.spec.template.spec.containers[name="main"].image' in said
     kubectl(*other, "--force-conflicts", stdin=WEB.replace('"nginx:1.25"', '"nginx:1.26"'))
     assert kubectl("get", "deployment", "web", "-o", "jsonpath={..image}") == "nginx:1.26"
@@ -140,7 +153,7 @@ def test_describe(kubectl):
     said = kubectl("describe", "deployment", "web")
     for text in ("2 desired | 2 updated | 2 total | 2 available", "MinimumReplicasAvailable", "ScalingReplicaSet"):
         assert text in said
-    said = kubectl("describe", "pod", "-l", "app=web")
+    said = eventually(lambda: kubectl("describe", "pod", "-l", "app=web"), "Started container")
     for text in ("Scheduled", "Pulled", "Started", "PodScheduled", "Controlled By:", "node.kubernetes.io/not-ready"):
         assert text in said
     said = kubectl("describe", "node", "node-1")
@@ -307,8 +320,6 @@ def test_certificates(kubectl, tmp_path):
     subject = ["-subj", "/CN=jane/O=developers"]
     command = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, *subject]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    import base64
-
     for name, verb, condition in (("yes", "approve", "Approved"), ("no", "deny", "Denied")):
         csr = {
             "apiVersion": "certificates.k8s.io/v1",
@@ -324,10 +335,7 @@ def test_certificates(kubectl, tmp_path):
         kubectl("certificate", verb, f"{kubectl.namespace}-{name}")
         assert condition in kubectl("get", "csr", f"{kubectl.namespace}-{name}")
     path = "jsonpath={.status.certificate}"
-    deadline_s = time.monotonic() + 20
-    while not (issued := kubectl("get", "csr", f"{kubectl.namespace}-yes", "-o", path)):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.2)
+    issued = eventually(lambda: kubectl("get", "csr", f"{kubectl.namespace}-yes", "-o", path), "LS0t")
     certificate = tmp_path / "crt"
     certificate.write_bytes(base64.b64decode(issued))
     words = ["--client-certificate", str(certificate), "--client-key", str(key)]
