@@ -19,8 +19,8 @@ def config_map(name: str, spec: dict) -> dict:
     return body
 
 
-@kopf.on.create("example.com", "v1", "greetings")
-@kopf.on.update("example.com", "v1", "greetings", field="spec")
+@kopf.on.create("example.com", "v1", "greetings", backoff=0.5)
+@kopf.on.update("example.com", "v1", "greetings", field="spec", backoff=0.5)
 def greet(spec, name, namespace, patch, **_):
     body = config_map(name, spec)
     api = client.CoreV1Api()
@@ -28,19 +28,19 @@ def greet(spec, name, namespace, patch, **_):
         api.create_namespaced_config_map(namespace, body)
     except client.ApiException as refused:
         if refused.status != 409:
-            raise kopf.TemporaryError(str(refused.status), delay=0.5) from refused
+            raise
         api.patch_namespaced_config_map(body["metadata"]["name"], namespace, {"data": body["data"]})
     patch.status["greeted"] = spec["whom"]
 
 
-@kopf.on.delete("example.com", "v1", "greetings")
+@kopf.on.delete("example.com", "v1", "greetings", backoff=0.5)
 def farewell(name, namespace, **_):
     body = {"metadata": {"name": f"farewell-{name}"}}
     try:
         client.CoreV1Api().create_namespaced_config_map(namespace, body)
     except client.ApiException as refused:
         if refused.status != 409:
-            raise kopf.TemporaryError(str(refused.status), delay=0.5) from refused
+            raise
 
 
 @kopf.timer("example.com", "v1", "greetings", interval=0.5)
