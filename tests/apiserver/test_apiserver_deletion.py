@@ -149,6 +149,7 @@ def test_eviction_asks_the_disruption_budget(cluster: Cluster) -> None:
     error = cluster.refused("create", PODS, "default", "p1", "eviction", eviction)
     assert (error.code, error.reason) == (429, "TooManyRequests")
     assert "deletionTimestamp" not in cluster.get(PODS, "p1")["metadata"]
+    eviction = {**eviction, "metadata": {"name": "p9"}}
     assert cluster.refused("create", PODS, "default", "p9", "eviction", eviction).code == 404
 
 
