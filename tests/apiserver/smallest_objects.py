@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ WEBHOOK: Final = {
 }
 POD_REFERENCE: Final = {"apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "a"}
 POOL: Final = {"name": "a", "generation": 1, "resourceSliceCount": 1}
+PEM_REQUEST: Final = base64.b64encode(
+    b"-----BEGIN CERTIFICATE REQUEST-----\nYQ==\n-----END CERTIFICATE REQUEST-----\n"
+).decode()
 CUSTOM: Final = {
     "group": "example.com",
     "scope": "Namespaced",
@@ -49,7 +53,7 @@ NEEDED: Final[dict[str, dict[str, Any]]] = {
     "CSINode": {"spec": {"drivers": []}},
     "CSIStorageCapacity": {"storageClassName": "a"},
     "CertificateSigningRequest": {
-        "spec": {"request": "YQ==", "signerName": "example.com/a", "usages": ["client auth"]},
+        "spec": {"request": PEM_REQUEST, "signerName": "example.com/a", "usages": ["client auth"]},
     },
     "ClusterRoleBinding": ROLE,
     "ControllerRevision": {"revision": 1, "data": {}},

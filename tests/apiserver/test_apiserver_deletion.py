@@ -146,6 +146,7 @@ def test_eviction_asks_the_disruption_budget(cluster: Cluster) -> None:
     assert evicted["status"]["conditions"][-1]["reason"] == "EvictionByEvictionAPI"
     assert cluster.get(budgets, "b")["status"]["disruptionsAllowed"] == 0
     eviction = {**eviction, "metadata": {"name": "p1"}}
+    eviction = {**eviction, "metadata": {"name": "p1"}}
     error = cluster.refused("create", PODS, "default", "p1", "eviction", eviction)
     assert (error.code, error.reason) == (429, "TooManyRequests")
     assert "deletionTimestamp" not in cluster.get(PODS, "p1")["metadata"]

@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.apimachinery.protobuf import MalformedProtobuf, UnknownMessage, decode
-from actors.apimachinery.resources import RESOURCES, resource_of
+from actors.apimachinery.resources import RESOURCES, custom_resources_of, resource_of
 from actors.apimachinery.status import ApiError
 from actors.gateway import discovery, openapi
 from actors.gateway.accept import answer_form
@@ -187,26 +189,52 @@ def test_discovery_in_both_forms_has_every_resource():
     assert aggregated == listed
 
 
+def references_of(value):
+    """Every ``$ref`` in a document's schemas, which are without OpenAPI 3.1's lists of types."""
+    if isinstance(value, list):
+        return [each for item in value for each in references_of(item)]
+    if not isinstance(value, dict):
+        return []
+    assert not isinstance(value.get("type"), list)
+    own = [value["$ref"].removeprefix("#/components/schemas/")] if isinstance(value.get("$ref"), str) else []
+    return own + [each for item in value.values() for each in references_of(item)]
+
+
 def test_openapi_documents_are_closed_and_carry_what_kubectl_looks_for():
     document = json.loads(openapi.document("apps/v1", RESOURCES))
     schemas = document["components"]["schemas"]
-    references = []
-
-    def walk(value):
-        if isinstance(value, dict):
-            if isinstance(value.get("$ref"), str):
-                references.append(value["$ref"].removeprefix("#/components/schemas/"))
-            assert not isinstance(value.get("type"), list)
-            for each in value.values():
-                walk(each)
-        elif isinstance(value, list):
-            for each in value:
-                walk(each)
-
-    walk(schemas)
+    references = references_of(schemas)
     assert references
     assert set(references) <= set(schemas)
     patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
     assert patch["x-kubernetes-group-version-kind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
     assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
     assert openapi.document("nosuch/v1", RESOURCES) is None
+
+
+def test_custom_resources_are_discovered_and_documented():
+    definition = yaml.safe_load(Path("examples/crontab-crd.yaml").read_text())
+    definition["metadata"] |= {"uid": "u1", "resourceVersion": "5"}
+    definition["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+    table = RESOURCES.with_added(custom_resources_of(definition))
+    listed = discovery.api_resource_list("stable.example.com/v1", table)["resources"]
+    assert [row["name"] for row in listed] == ["crontabs", "crontabs/status", "crontabs/scale"]
+    assert (listed[0]["shortNames"], listed[0]["categories"], listed[2]["kind"]) == (["ct"], ["all"], "Scale")
+    assert "stable.example.com" in {
+        item["metadata"].get("name") for item in discovery.aggregated(False, table)["items"]
+    }
+    assert discovery.api_group("stable.example.com", RESOURCES) is None
+    document = json.loads(openapi.document("stable.example.com/v1", table))
+    schemas = document["components"]["schemas"]
+    kind = schemas["com.example.stable.v1.CronTab"]
+    group_version_kind = {"group": "stable.example.com", "version": "v1", "kind": "CronTab"}
+    assert kind["x-kubernetes-group-version-kind"] == [group_version_kind]
+    assert set(references_of(schemas)) <= set(schemas)
+    patch = document["paths"]["/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}"]["patch"]
+    assert patch["x-kubernetes-group-version-kind"] == group_version_kind
+    assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
+    before = openapi.index(table)["paths"]["apis/stable.example.com/v1"]
+    definition["metadata"]["resourceVersion"] = "6"
+    changed = RESOURCES.with_added(custom_resources_of(definition))
+    assert openapi.index(changed)["paths"]["apis/stable.example.com/v1"] != before
+    assert openapi.index(changed)["paths"]["apis/apps/v1"] == openapi.index(RESOURCES)["paths"]["apis/apps/v1"]
