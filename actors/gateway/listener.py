@@ -15,14 +15,20 @@ from actors.gateway.service_account_key import ServiceAccountKey
 from actors.gateway.token_issuer import PublicKeys
 
 HOST: Final = "127.0.0.1"
+#: How often a gateway that waits for credentials looks for them.
+CREDENTIALS_LOOK_S: Final = 0.1
 
 
-async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str, PublicKeys, Listen]:
+async def gateway_arguments(
+    folder: Path, cluster: str, port: int, *, makes_credentials: bool = True
+) -> tuple[str, PublicKeys, Listen]:
     """What the actor is run with: the administrator's token, the key of service accounts' tokens, and how it listens.
 
-    Makes the credentials when there are none.
+    When there are no credentials yet it makes them, or waits for the gateway that does.
     """
     files = CredentialFiles(folder)
+    while not (makes_credentials or files.complete):
+        await asyncio.sleep(CREDENTIALS_LOOK_S)
     if not files.complete:
         command = [sys.executable, "-m", "actors.gateway.credentials", str(folder), cluster]
         process = await asyncio.create_subprocess_exec(*command)
@@ -31,6 +37,6 @@ async def gateway_arguments(folder: Path, cluster: str, port: int) -> tuple[str,
     tls = server_tls(files)
 
     async def listen(runner: web.ServerRunner) -> None:
-        await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True).start()
+        await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True, reuse_port=True).start()
 
     return files.token.read_text(), ServiceAccountKey(files.service_account_key), listen

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -213,21 +214,26 @@ def _certificate_holders(config: ClusterConfig, directory: ClusterDirectory) -> 
 
 
 def _gateway(config: ClusterConfig, directory: ClusterDirectory) -> list[ActorSpec]:
+    """The gateways: all on one port, among whom the kernel shares the connections out."""
     if not config.gateway_port:
         return []
 
-    def load() -> ActorMain:
+    def load(name: str, *, first: bool) -> ActorMain:
         # Its libraries are loaded in its own process: they would delay every actor that is started after it.
         async def run(ctx: Any) -> None:
             await ctx.sleep(GATEWAY_LOADS_AFTER_S)
             from actors.gateway.actor import run as run_gateway
             from actors.gateway.listener import gateway_arguments
 
-            await run_gateway(ctx, *await gateway_arguments(directory.gateway, directory.name, config.gateway_port))
+            arguments = await gateway_arguments(
+                directory.gateway, directory.name, config.gateway_port, makes_credentials=first
+            )
+            await run_gateway(ctx, *arguments)
 
-        return _main("gateway", run, directory)
+        return _main(name, run, directory)
 
-    return [ActorSpec("gateway", load, CLIENTS)]
+    names = ["gateway", *(f"gateway-{number}" for number in range(2, config.gateways + 1))]
+    return [ActorSpec(name, partial(load, name, first=name == names[0]), CLIENTS) for name in names]
 
 
 def _readiness(config: ClusterConfig, directory: ClusterDirectory) -> ActorMain:

@@ -21,6 +21,7 @@ StoreBackend = Literal["sqlite", "memory", "etcd"]
 NODES_MAX: Final = 100
 HOLLOW_NODES_MAX: Final = 10_000
 PORT_MAX: Final = 65_535
+GATEWAYS_MAX: Final = 16
 
 
 class InvalidConfig(ValueError):
@@ -66,10 +67,14 @@ class ClusterConfig:
 
     gateway_port: int = 0
     """Where Kubernetes' REST API is served over HTTPS, on the loopback interface; nowhere when 0."""
+    gateways: int = 1
+    """So many processes serve it there."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.gateway_port <= PORT_MAX:
             raise InvalidConfig(f"gateway port: {self.gateway_port} is not between 0 and {PORT_MAX}")
+        if not 1 <= self.gateways <= GATEWAYS_MAX:
+            raise InvalidConfig(f"gateways: {self.gateways} is not between 1 and {GATEWAYS_MAX}")
         if not 0 <= self.nodes <= NODES_MAX:
             raise InvalidConfig(f"nodes: {self.nodes} is not between 0 and {NODES_MAX}; see --hollow-nodes")
         if not 0 <= self.hollow_nodes <= HOLLOW_NODES_MAX:

@@ -1,6 +1,8 @@
 """The real kubectl against a live cluster, through the gateway."""
 
 import json
+import os
+import signal
 import socket
 import ssl
 import time
@@ -209,3 +211,30 @@ def test_headers_that_are_too_long_and_what_is_no_http_get_a_status(kubectl):
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.0 400")
     assert b'"kind":"Status"' in answer
+
+
+def test_several_gateways_share_a_port_and_one_may_be_killed(tmp_path):
+    cluster = LiveCluster(tmp_path, "gateways-test", 1)
+    cluster.up("--gateways", "2")
+    try:
+        kubectl = Kubectl(tmp_path, cluster)
+
+        def pids() -> set[int]:
+            found = json.loads(cluster.podchain("ps", "-o", "json"))
+            return {actor["pid"] for actor in found if actor["name"].startswith("gateway") and actor["pid"]}
+
+        def serving() -> set[str]:
+            """Gateways are told apart by what each has counted."""
+            text = (kubectl.http("GET", "/metrics", token=kubectl.token)[1] for _ in range(12))
+            return {line for page in text for line in page.decode().splitlines() if line.startswith("process_start")}
+
+        deadline_s = time.monotonic() + 30
+        while len(serving()) < 2:
+            assert time.monotonic() < deadline_s
+        for pid in sorted(pids()):
+            os.kill(pid, signal.SIGKILL)
+            deadline_s = time.monotonic() + 30
+            while kubectl.run("get", "nodes").returncode or pid in pids():
+                assert time.monotonic() < deadline_s
+    finally:
+        cluster.down()

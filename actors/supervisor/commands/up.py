@@ -110,6 +110,7 @@ COMMAND_AGE_MAX_S: Final = 2.0
     metavar="PORT",
     help="Where kubectl and other Kubernetes clients connect (HTTPS on 127.0.0.1); 0: the last one, or a free one.",
 )
+@click.option("--gateways", type=int, default=1, metavar="N", help="So many gateway processes, all on that port.")
 @click.option("--no-gateway", is_flag=True, help="Without Kubernetes' REST API over HTTPS.")
 @click.option("--seed", type=int, default=None, help="Draws the faults; without it they differ at every start.")
 @click.pass_context
@@ -129,6 +130,7 @@ def up(
     etcd_key: str,
     etcd_client_ca: str,
     gateway_port: int,
+    gateways: int,
     no_gateway: bool,
     store: Any,
     etcd_endpoints: str,
@@ -152,6 +154,7 @@ def up(
             etcd_key=etcd_key,
             etcd_client_ca=etcd_client_ca,
             gateway_port=0 if no_gateway else chosen_gateway_port(directory, gateway_port),
+            gateways=gateways,
             store=store,
             etcd_endpoints=[url.strip() for url in etcd_endpoints.split(",") if url.strip()],
             quota_backend_bytes=quota_backend_bytes,
