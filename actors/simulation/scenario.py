@@ -67,7 +67,8 @@ def read_scenario(path: Path) -> Scenario:
             raise ValueError(f"{path}: faults do not belong among the operations")
         operations = (*created, *sorted(steps, key=lambda step: step.at_s))
         for step in operations:
-            operation_of(step)
+            if step.kind in ("create", "apply"):
+                operation_of(step)  # says when there is no such kind
     faults, profile = read_faults(document.get("faults"))
     minutes = document.get("minutes")
     return Scenario(

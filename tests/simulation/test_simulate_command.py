@@ -89,6 +89,42 @@ def test_a_scenario_with_what_is_expected_of_it(tmp_path: Path) -> None:
     assert document["runs"][0]["faults"] == {"crash": 1, "disk-full": 1}
 
 
+def test_a_scenario_of_everything_users_do(tmp_path: Path) -> None:
+    operations: list[dict[str, object]] = [
+        {"do": "add-node", "node": "node-3"},
+        {"do": "set-image", "name": "web", "image": "nginx:2"},
+        {"do": "undo", "name": "web"},
+        {"do": "drain", "node": "node-1"},
+        {"do": "cordon", "node": "node-2"},
+        {"do": "apply", "manifest": web(3)},
+        {"do": "remove-node", "node": "node-1"},
+        {"do": "uncordon", "node": "node-2"},
+        {"do": "update", "name": "web", "patch": {"spec": {"minReadySeconds": 1}}},
+        {"do": "scale", "name": "web", "replicas": 4},
+        {"do": "create", "manifest": {**web(1), "metadata": {"name": "gone"}}},
+        {"do": "delete", "name": "gone"},
+    ]
+    path = scenario(
+        tmp_path,
+        minutes=0.6,
+        nodes=2,
+        manifests=[web(2)],
+        operations=[{"at": 2.0 + 2 * i, **operation} for i, operation in enumerate(operations)],
+        faults=[{"when": {"operation": "create eviction"}, "do": "crash", "actor": "apiserver"}],
+        expectations=[
+            {"kind": "Deployment", "name": "web", "path": "status.readyReplicas", "value": 4},
+            {"kind": "Deployment", "name": "web", "path": "spec.minReadySeconds", "value": 1},
+            {"kind": "Deployment", "name": "gone", "absent": True},
+            {"kind": "Node", "name": "node-1", "absent": True},
+            {"kind": "Node", "name": "node-3", "path": "spec.unschedulable", "value": None},
+        ],
+    )
+    code, output = run("--scenario", path, "-o", "json", "--no-shrink")
+    document = json.loads(output)
+    assert (code, document["failures"]) == (0, [])
+    assert document["runs"][0]["faults"] == {"crash": 1}
+
+
 def test_what_is_disappointed_is_shrunk_saved_and_replayed(tmp_path: Path) -> None:
     """The expectation fails because of the scaling alone: nothing else may be left of the story."""
     path = scenario(
@@ -165,6 +201,11 @@ def test_bad_input_is_refused(arguments: list[str], message: str) -> None:
         {"faults": "gentle"},
         {"faults": [{"at": -1, "do": "crash", "actor": "store"}]},
         {"operations": [{"do": "crash", "actor": "store"}]},
+        {"operations": [{"do": "scale", "name": "web", "replicas": "many"}]},
+        {"faults": [{"do": "crash", "actor": "store", "when": {"nth": 1}}]},
+        {"faults": [{"do": "crash", "actor": "store", "at": 1, "when": {"operation": "create"}}]},
+        {"faults": [{"do": "crash", "actor": "store", "when": {"event": "ADDED", "point": "before-answer"}}]},
+        {"controllers": ["nonsense"]},
         {"manifests": [3]},
         {"expectations": [{"kind": "Pod"}]},
         {"nodes": "three"},
