@@ -45,6 +45,7 @@ def cluster(tmp_path_factory, served_port):
     cluster.up("--runtime", "process")
     box = {"name": "box", "image": "x", "command": ["python3", "-c", SERVER, str(served_port)]}
     echo = {"name": "echo", "image": "x", "stdin": True, "command": ["sh", "-c", "while read a; do echo got $a; done"]}
+    echo["resources"] = {"requests": {"cpu": "10m"}}  # a resize can't change a pod's class of service
     for name, container in (("box", box), ("echo", echo)):
         spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
