@@ -115,6 +115,7 @@ class Soak:
             connect(self._directory.name, meets_faults=True) as users_ctx,
         ):
             ctx.subscribe(FAULTS_TOPIC, self._on_faults)
+            await self._gateway_serves(ctx)
             await self._make_namespace(Client(ctx))
             reader = LogReader(ctx, self._oracles)
             await reader.load()
@@ -128,7 +129,6 @@ class Soak:
             return report
 
     async def _story(self, ctx: Context, users_ctx: Context, fate: Fate, reader: LogReader) -> SoakReport:
-        await self._gateway_serves(ctx)
         self._views = views = ClientViews(users_ctx, self._directory, self._config.gateway_port)
         await views.start()
         users = self._start_users(users_ctx)
