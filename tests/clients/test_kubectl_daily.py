@@ -163,7 +163,8 @@ def test_describe(kubectl):
     kubectl("create", "quota", "q", "--hard=pods=9")
     kubectl("create", "service", "clusterip", "c", "--tcp=80")
     kubectl("create", "secret", "generic", "s", "--from-literal=p=q")
-    for kind, text in (("quota", "Name:       q"), ("service", "ClusterIP"), ("secret", "1 bytes"), ("replicaset", "web-")):
+    quota = ("quota", "Name:       q")
+    for kind, text in (quota, ("service", "ClusterIP"), ("secret", "1 bytes"), ("replicaset", "web-")):
         assert text in kubectl("describe", kind)
 
 
