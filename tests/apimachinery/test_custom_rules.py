@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -143,6 +144,25 @@ def test_a_rule_can_not_keep_the_server():
     }
     assert evaluate_rules(compile_rules(patterns), {"x": "a" * 5000 + "b"})[0].detail.startswith("failed rule")
     assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "self.list.all(x, self.text.replace('a', self.text).size() > 0)",
+        "self.list.all(x, !self.text.contains(x))",
+        "self.text.replace('a', self.text).split('').all(x, x != 'b')",
+        "self.list.all(x, '%s%s%s'.format([self.text, self.text, self.text]).split('').all(y, y != x))",
+        "self.list.map(x, self.list).map(y, y.map(z, y)).all(w, w.all(v, v.all(u, u != 'q')))",
+        "self.text.findAll('a').all(x, self.text.findAll('a').all(y, x == y))",
+    ],
+)
+def test_large_values_can_not_keep_the_server(source):
+    values = {"self": {"list": ["b"] * 2000, "text": "a" * 20_000}}
+    began = time.monotonic()
+    with contextlib.suppress(OverBudget, CelError):
+        compile_expression(source, {"self": None}).evaluate(values, Budget())
+    assert time.monotonic() - began < 2.0
 
 
 def test_costly_rules_are_refused_with_the_definition():

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from actors.apimachinery.cel.functions import FUNCTIONS
+from actors.apimachinery.cel.functions import FUNCTIONS, Function
 from actors.apimachinery.cel.optional_syntax import OPTIONAL_FUNCTIONS
 from actors.apimachinery.cel.scan import LOOPS, REPLACED, Scan, Schema, TooNested, prepared, scan
 
 #: Steps that the rules of one object may take, all together: about a second, were each as slow as can be.
 STEPS_MAX: Final = 1_000_000
+#: A result of so many items is fine, whatever the size of the values.
+_RESULT_MIN: Final = 16
 #: A text this long is one step for each function that reads it.
 _TEXT_STEP: Final = 1_000
 _SPLITTING: Final = frozenset({"split", "findAll", "getQuery"})
@@ -88,13 +90,21 @@ class Expression:
         """Its value. Raises `CelError` and `OverBudget`."""
         from cel import Context
 
-        largest = max((_largest(value, self.found.calls & _SPLITTING) for value in values.values()), default=1)
-        budget.take(self._words + largest**self.found.depth * (self._words // 8 + 1) * bool(self.found.depth))
+        splits = bool(self.found.calls & _SPLITTING)
+        largest = max((_largest(value, splits=splits) for value in values.values()), default=1)
+        steps = self._words
+        if self.found.depth:
+            steps += largest**self.found.depth * (self._words // 8 + 1)
+        budget.take(steps * max((_longest(value) for value in values.values()), default=1))
+        functions = {name: _charged(function, budget, largest) for name, function in self._functions.items()}
         try:
-            return self._program.execute(Context(variables=dict(values), functions=self._functions))
+            result = self._program.execute(Context(variables=dict(values), functions=functions))
+            budget.take(0)
+            return result
         except KeyError as error:
             raise CelError(f"no such key: {error.args[0] if error.args else error}") from None
         except (ValueError, TypeError, RuntimeError, ArithmeticError, IndexError) as error:
+            budget.take(0)
             raise CelError(_first_sentence(str(error))) from None
 
 
@@ -105,15 +115,35 @@ def _first_sentence(message: str) -> str:
     return message
 
 
-def _largest(value: Any, splitting: frozenset[str] | set[str]) -> int:
-    """Size of the largest collection in a value; of texts too, when they are split."""
-    if isinstance(value, dict):
-        return max(len(value), 1, *(_largest(item, splitting) for item in value.values())) if value else 1
-    if isinstance(value, list):
-        return max(len(value), 1, *(_largest(item, splitting) for item in value)) if value else 1
-    if isinstance(value, (str, bytes)):
-        return len(value) + 1 if splitting else len(value) // _TEXT_STEP + 1
-    return 1
+def _largest(value: Any, *, splits: bool) -> int:
+    """Size of the largest collection in a value; of texts too, when they may be split."""
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return max(len(value), 1, *(_largest(item, splits=splits) for item in inner)) if value else 1
+    return len(value) + 1 if splits and isinstance(value, str) else 1
+
+
+def _longest(value: Any) -> int:
+    """What reading the longest text in a value costs, in steps."""
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return max((_longest(item) for item in inner), default=1)
+    return len(value) // _TEXT_STEP + 1 if isinstance(value, (str, bytes)) else 1
+
+
+def _charged(function: Function, budget: Budget, largest: int) -> Function:
+    """A function that pays for the texts it reads and makes, and makes no list that loops weren't reckoned with."""
+
+    def call(*args: Any) -> Any:
+        budget.take(sum(len(value) for value in args if isinstance(value, str)) // _TEXT_STEP)
+        result = function(*args)
+        if isinstance(result, (str, bytes)):
+            budget.take(len(result) // _TEXT_STEP)
+        elif isinstance(result, (list, dict)) and len(result) > max(largest, _RESULT_MIN):
+            raise ValueError("the result has too many items")
+        return result
+
+    return call
 
 
 def compile_expression(source: str, variables: Mapping[str, Schema | None]) -> Expression:

@@ -90,7 +90,7 @@ def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
 
 
 #: Characters that a text may have which a function makes.
-_TEXT_MAX: Final = 4_000_000
+_TEXT_MAX: Final = 1_000_000
 
 
 def _ascii(change: Callable[[str], str]) -> Function:
