@@ -65,14 +65,14 @@ BUGS = [
     ),
     Bug(
         "compacted reads are served",
-        "store/mvcc.py",
+        "store/key_space.py",
         "            raise Compacted\n        if revision > self.revision",
         "            return\n        if revision > self.revision",
         STORE,
     ),
     Bug(
         "lease is lost on restart",
-        "store/mvcc.py",
+        "store/key_space.py",
         "            self.lessor.grant(lease.id, lease.ttl_s, now_s)\n        for kv",
         "            pass\n        for kv",
         STORE,
@@ -110,7 +110,7 @@ BUGS = [
     ),
     Bug(
         "an undone deletion loses its lease",
-        "store/mvcc.py",
+        "store/key_space.py",
         "        if previous.lease in self.lessor:\n            self.lessor.attach(previous.lease, key)\n        if len",
         "        if len",
         "tests/store/test_undo.py",
