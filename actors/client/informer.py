@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ class Informer:
         self._must_ask = True
         self._heard_s = 0.0
         self._started = False
+        self._refusal = ""
 
     # Reading
 
@@ -132,10 +134,21 @@ class Informer:
                     await self._list()
                 if self._must_ask:
                     await self._ask()
-            except (RequestTimeout, RequestFailed, ApiError):
+            except (RequestTimeout, RequestFailed, ApiError) as error:
+                self._tell_refusal(error)
                 await self._ctx.sleep(RETRY_S * (1 + self._ctx.random.random()))
                 continue
             await self._wait()
+
+    def _tell_refusal(self, error: Exception) -> None:
+        """Somebody without the right to list or watch goes on trying, and whoever looks into the log sees why."""
+        refused = (isinstance(error, ApiError) and error.code == 403) or (
+            isinstance(error, RequestFailed) and error.code == "Forbidden"
+        )
+        if refused and str(error) != self._refusal:
+            self._refusal = str(error)
+            sys.stderr.write(f"{self._ctx.name}: {self.stream.topic}: {self._refusal}\n")
+            sys.stderr.flush()
 
     async def _wait(self) -> None:
         """Until there is something to ask, the registration wants renewal, or the stream has been silent too long."""

@@ -1,11 +1,14 @@
 """Who may do what: roles, bindings, nodes, and the identities of the actors."""
 
 import pytest
+from conftest import config_map
 
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.status import ApiError
+from actors.apimachinery.stream import Stream
 from actors.apimachinery.user import User, node_user, service_account_user
 from actors.client.client import Client
+from actors.client.informer import Informer
 
 RBAC = "rbac.authorization.k8s.io"
 JANE = User("jane", ("devs", "system:authenticated"))
@@ -368,3 +371,18 @@ def test_a_kubelet_touches_its_own_node_and_pods(rights):
     kubelet = acting(rights, "kubelet-n1")
     with pytest.raises(ApiError, match="is not allowed to modify 'n3'"):
         cluster.run(kubelet.create("v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n3"}}))
+
+
+def test_an_informer_that_is_refused_says_so_once_and_goes_on_trying(rights, capsys):
+    cluster = rights.cluster
+    informer = Informer(Client(cluster.ctx, user=JANE), Stream("v1/configmaps", "default"))
+    context = cluster.simulation.context("client")
+    context.spawn(informer.start(), "informer")
+    cluster.settle(10)
+    told = capsys.readouterr().err
+    assert told.count('configmaps is forbidden: User "jane" cannot list resource "configmaps"') == 1
+    rights.role("reader", rule("list,watch", "configmaps"))
+    rights.bind("Role", "reader", user("jane"))
+    cluster.create("v1/configmaps", config_map("c"), "default")
+    cluster.settle(10)
+    assert len(informer) == 1
