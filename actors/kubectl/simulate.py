@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MINUTES: Final = 1.0
 NODES: Final = 3
 PROFILE: Final = "light"
+#: Operations that start a rollout.
+ROLLOUTS: Final = ("create", "apply", "scale", "set-image", "update", "undo")
 #: Lines of a failure's details and of a schedule's story that are printed.
 LINES_MAX: Final = 40
 
@@ -207,7 +209,7 @@ def _print_report(
     faults: Counter[str] = Counter()
     for report in reports:
         faults.update(report.faults)
-    rollouts = sum(step.kind != "delete" and not step.is_fault for r in reports for step in r.schedule.steps)
+    rollouts = sum(step.kind in ROLLOUTS for r in reports for step in r.schedule.steps)
     errors = sum(len(report.actor_errors) for report in reports)
     _line("seeds", f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}")
     if len(reports) == 1:
