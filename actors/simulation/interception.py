@@ -223,8 +223,8 @@ class Interception:
             elif kind == KIND_REPLY and sender == APISERVER:
                 witness.answered(message_id, frames)
         context.deliver(frames, route)
-        if witness is not None and context.views:
-            witness.told(context)
+        if witness is not None and context.views and (sender == APISERVER or kind == KIND_REPLY):
+            witness.told(context)  # nothing else changes an informer
 
     def _carry_out(
         self,
