@@ -245,6 +245,14 @@ def test_faults_in_kubernetes_words(spec, message):
     assert any(message in error for error in errors), errors
 
 
+@pytest.mark.parametrize("junctor", ["anyOf", "oneOf", "allOf", "not"])
+def test_nested_combinations_take_no_longer_than_they_are_long(junctor):
+    schema: dict[str, Any] = {"minLength": 5}
+    for _ in range(40):
+        schema = {junctor: schema} if junctor == "not" else {junctor: [schema]}
+    validate_value("a", {"type": "string", **schema}, "x")  # ends, which is what is tested
+
+
 def test_what_fits():
     spec = {"text": "abc", "size": 2.0, "mode": "A", "list": [1], "set": ["a"], "map": {"x": True}, "nullable": None}
     spec |= {"port": "http", "when": "2026-01-01T00:00:00.5Z", "one": {"a": 1}, "small": -(2**31)}

@@ -14,21 +14,8 @@ Schema = Mapping[str, Any]
 
 def apply_schema_defaults(obj: dict[str, Any], schema: Schema) -> None:
     """Fill in the defaults, in place; `obj` must own its containers. Idempotent."""
-    if has_defaults(schema):
-        _default(obj, schema)
+    _default(obj, schema)
     drop_nulls(obj, schema)
-
-
-def has_defaults(schema: Schema) -> bool:
-    """Whether there is any default in it."""
-    return "default" in schema or any(has_defaults(inner) for inner in inner_schemas(schema))
-
-
-def inner_schemas(schema: Schema) -> list[Schema]:
-    """The schemas of its fields, values and items."""
-    found: list[Schema] = list((schema.get("properties") or {}).values())
-    found += [schema[name] for name in ("additionalProperties", "items") if isinstance(schema.get(name), dict)]
-    return found
 
 
 def _is_left_out(value: Any, schema: Schema) -> bool:

@@ -252,17 +252,21 @@ def _check_embedded(errors: Errors, value: Mapping[str, Any], path: str) -> None
 
 
 def _check_combinations(errors: Errors, value: Any, schema: Schema, path: str) -> None:
+    """Each schema is looked at once: they nest, and twice at each level would be twice as often at the next."""
     where = path or "<nil>"
-    if (choices := schema.get("anyOf")) and not any(_fits(value, each) for each in choices):
-        errors.append(invalid(where, _shown(value), f'"{path}" must validate at least one schema (anyOf)'))
-        errors.extend(_closest(value, choices, path))
+    if choices := schema.get("anyOf"):
+        faults = [validate_value(value, each, path) for each in choices]
+        if all(faults):
+            errors.append(invalid(where, _shown(value), f'"{path}" must validate at least one schema (anyOf)'))
+            errors.extend(_fewest(faults))
     if choices := schema.get("oneOf"):
-        fitting = sum(_fits(value, each) for each in choices)
+        faults = [validate_value(value, each, path) for each in choices]
+        fitting = sum(not each for each in faults)
         if fitting != 1:
-            found = "none valid" if not fitting else f"{fitting} valid alternatives"
+            found = f"{fitting} valid alternatives" if fitting else "none valid"
             detail = f'"{path}" must validate one and only one schema (oneOf). Found {found}'
             errors.append(invalid(where, _shown(value), detail))
-            errors.extend([] if fitting else _closest(value, choices, path))
+            errors.extend([] if fitting else _fewest(faults))
     if choices := schema.get("allOf"):
         before = len(errors)
         for each in choices:
@@ -270,18 +274,14 @@ def _check_combinations(errors: Errors, value: Any, schema: Schema, path: str) -
         if len(errors) > before:
             errors.insert(before, invalid(where, _shown(value), f'"{path}" must validate all the schemas (allOf)'))
     refused = schema.get("not")
-    if refused is not None and _fits(value, refused):
+    if refused is not None and not validate_value(value, refused, path):
         errors.append(invalid(where, _shown(value), f'"{path}" must not validate the schema (not)'))
+
+
+def _fewest(faults: Sequence[Errors]) -> Errors:
+    """What is wrong by the schema that the value comes closest to."""
+    return min(faults, key=lambda found: len(found))
 
 
 def _shown(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) else ""
-
-
-def _fits(value: Any, schema: Schema) -> bool:
-    return not validate_value(value, schema, "")
-
-
-def _closest(value: Any, choices: Sequence[Schema], path: str) -> Errors:
-    """What is wrong with the value by the schema that it comes closest to."""
-    return min((validate_value(value, each, path) for each in choices), key=len)
