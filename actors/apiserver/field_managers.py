@@ -22,7 +22,7 @@ from actors.apimachinery.managed_fields.managers import (
     managers_of,
     text_of,
 )
-from actors.apimachinery.managed_fields.update import managers_after_create, managers_after_update
+from actors.apimachinery.managed_fields.update import change_of, managers_after_change, managers_after_create
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
@@ -137,8 +137,25 @@ def record_update(call: Call, sent: Any, old: Object, new: Object) -> str:
             base = managers
     if not base:
         return ""  # nobody is known to own anything: an update does not begin to track
-    after = managers_after_update(base, old, new, call.resource, manager_id(call, UPDATE), format_time(call.now_s))
-    return text if after is managers else text_of(after)
+    own_id, now = manager_id(call, UPDATE), format_time(call.now_s)
+    change = change_of(old, new, call.resource, own_id.subresource)
+    if base is not managers:
+        after = base if change.is_same else managers_after_change(base, change, call.resource, own_id, now)
+        return text_of(after)
+    if change.is_same:
+        return text
+    # Objects made alike change alike: the pods of a ReplicaSet, say, become ready in the same second.
+    key = (text, call.resource.key, own_id, now, orjson.dumps(list(change)))
+    known = _updated.get(key)
+    if known is None:
+        if len(_updated) >= _UPDATED_MAX:
+            _updated.clear()
+        known = _updated[key] = text_of(managers_after_change(base, change, call.resource, own_id, now))
+    return known
+
+
+_UPDATED_MAX: Final = 512
+_updated: Final[dict[Any, str]] = {}
 
 
 def with_text(obj: Object, text: str) -> None:

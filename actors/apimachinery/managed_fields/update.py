@@ -46,10 +46,20 @@ def managers_after_update(
 
     `own_id` says who, in which version, and of which subresource.
     """
-    part_of_old, part_of_new = _ownable_parts(old, new, resource, own_id.subresource)
-    comparison = compare(part_of_old, part_of_new, field_type_of(resource))
-    if comparison.is_same:
-        return managers
+    comparison = change_of(old, new, resource, own_id.subresource)
+    return managers if comparison.is_same else managers_after_change(managers, comparison, resource, own_id, now)
+
+
+def change_of(old: Object, new: Object, resource: Resource, subresource: str) -> Comparison:
+    """How a write to an object, or to one of its subresources, changes what can be owned."""
+    part_of_old, part_of_new = _ownable_parts(old, new, resource, subresource)
+    return compare(part_of_old, part_of_new, field_type_of(resource))
+
+
+def managers_after_change(
+    managers: Managers, comparison: Comparison, resource: Resource, own_id: ManagerId, now: str
+) -> Managers:
+    """The managers after an update that made a difference."""
     result = settled(managers, comparison, own_id, force=True)
     gained = ownable(comparison.set_fields, resource, own_id.subresource)
     before = result.get(own_id)
