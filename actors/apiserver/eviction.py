@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from actors.apimachinery.meta import is_being_deleted
-from actors.apimachinery.operation import Object
+from actors.apimachinery.meta import format_time, is_being_deleted
+from actors.apimachinery.operation import Object, encode_object
 from actors.apimachinery.selector import LabelSelector
 from actors.apimachinery.status import ApiError, internal_error, status_failure, too_many_requests
+from actors.apiserver.call import Call
+from actors.apiserver.delete import plan_delete
+from actors.apiserver.entry import Entry
 from actors.apiserver.watch_cache import WatchCache
+from actors.apiserver.write import Commit, Plan
 
 BUDGETS: Final = "policy/poddisruptionbudgets"
 
@@ -82,3 +86,22 @@ def charged(budget: Object, pod_name: str, now: str) -> Object:
     status["disruptionsAllowed"] = status.get("disruptionsAllowed", 0) - 1
     status["disruptedPods"] = {**(status.get("disruptedPods") or {}), pod_name: now}
     return {**budget, "status": status}
+
+
+def plan_eviction(call: Call, options: Mapping[str, Any], state: Entry) -> Plan:
+    """A delete; a pod that stays for its grace period says why it goes."""
+    planned = plan_delete(call, options, state)
+    if not isinstance(planned, Commit) or planned.object is None:
+        return planned
+    pod = planned.object
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+        "lastTransitionTime": format_time(call.now_s),
+    }
+    status = pod.get("status") or {}
+    others = [c for c in status.get("conditions") or [] if c["type"] != "DisruptionTarget"]
+    pod = {**pod, "status": {**status, "conditions": [*others, condition]}}
+    return Commit(encode_object(pod), object=pod)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from actors.apimachinery.meta import Key, format_time, uid_of
+from actors.apimachinery.meta import Key, format_time
 from actors.apimachinery.operation import Object, Operation, encode_object
 from actors.apimachinery.request_options import check_write_options
 from actors.apimachinery.status import (
     ApiError,
     bad_request,
-    conflict,
     method_not_supported,
     not_found,
     status_failure,
@@ -25,7 +24,10 @@ from actors.apiserver.conversion import shown_plan
 from actors.apiserver.create import NewObject, may_try_another_name, new_object, plan_create, targets_of
 from actors.apiserver.delete import delete_options, plan_delete
 from actors.apiserver.entry import Entry
-from actors.apiserver.eviction import budgets_of, charged, check_eviction
+from actors.apiserver.eviction import budgets_of, charged, check_eviction, plan_eviction
+from actors.apiserver.fence import guard, read_fence
+from actors.apiserver.finalize import finalization
+from actors.apiserver.gathering import Gathering
 from actors.apiserver.listing import list_question
 from actors.apiserver.namespaces import namespace_target
 from actors.apiserver.reads import Done, Reader
@@ -33,15 +35,14 @@ from actors.apiserver.scale import plan_scale, plan_scale_application
 from actors.apiserver.served_resources import ServedResources
 from actors.apiserver.service_addresses import AddressTaken
 from actors.apiserver.storage_key import collection_of, path_of
-from actors.apiserver.update import Change, patching, plan_update, replacement, stored_change
+from actors.apiserver.update import Change, patching, plan_update, replacement
 from actors.apiserver.watch_cache import WatchCache
-from actors.apiserver.write import Commit, Outcome, Plan, Target, Write, Writer
+from actors.apiserver.write import Commit, Outcome, Plan, Write, Writer
 from broker.message import Request, pack
 
 #: Told of each committed write: the call, its revision, and the path of what was written.
 Committed = Callable[[Call, int, str], None]
 
-_LEASES: Final = "coordination.k8s.io/leases"
 #: Subresources that are an object's own parts, updated and patched like the object.
 _PARTS: Final = frozenset({"", "status", "ephemeralcontainers", "resize", "approval"})
 _OPTIONS_KIND: Final = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
@@ -221,19 +222,7 @@ class Registry:
         fence = call.operation.options.get("fence")
         if fence is None:
             return write
-        namespace, name, uid = _read_fence(fence)
-        plan = write.plan
-
-        def fenced(states: Sequence[Entry]) -> Plan:
-            lease = states[-1]
-            if not lease.exists or uid_of(lease.object) != uid:
-                why = f"the lease {namespace}/{name} has been taken over"
-                raise conflict(call.resource.plural, call.resource.group, call.name, why)
-            return plan(states[:-1])
-
-        write.plan = fenced
-        write.targets = [*write.targets, Target.of(_LEASES, f"{namespace}/{name}")]
-        write.watched_by = [*write.watched_by, "create"]
+        guard(write, read_fence(fence), call)
         return write
 
     def _change(self, call: Call, done: Done) -> None:
@@ -242,7 +231,7 @@ class Registry:
         if call.operation.verb == "patch" and call.operation.options.get("patchType") == "apply":
             self._apply(call, done)
         elif call.resource.key == "v1/namespaces" and subresource == "finalize":
-            self._one(call, _finalization(call), done)
+            self._one(call, finalization(call), done)
         elif subresource == "scale":
             change = _scale_replacement(call) if call.operation.verb == "update" else patching(call)
             self._one(call, lambda state: plan_scale(call, change, state), done)
@@ -307,7 +296,7 @@ class Registry:
             ]
             if question.limit:
                 paths = paths[: question.limit]
-            gathering = _Gathering(len(paths), self._cache.revision, done)
+            gathering = Gathering(len(paths), self._cache.revision, done)
             for index, path in enumerate(paths):
                 namespace, _, name = path.rpartition("/")
                 one = Operation("delete", call.operation.resource, namespace, name, options=call.operation.options)
@@ -333,7 +322,7 @@ class Registry:
             if outcome.code >= 400:
                 done(outcome)
             else:
-                self._one(call, lambda state: _plan_eviction(call, options, state), finish)
+                self._one(call, lambda state: plan_eviction(call, options, state), finish)
 
         def read() -> Outcome:
             entry = self._cache.latest(*call.target())
@@ -380,82 +369,6 @@ def _tell_nobody(_call: Call, _revision: int, _path: str) -> None:
     """Until the actor wants to be told of commits."""
 
 
-class _Gathering:
-    """Waits for the outcomes of several deletes and makes one of them."""
-
-    def __init__(self, count: int, revision: int, done: Done) -> None:
-        self._outcomes: list[Outcome | None] = [None] * count
-        self._left = count
-        self._revision = revision
-        self._done = done
-        if not count:
-            done(Outcome(200, revision))
-
-    def add(self, index: int, outcome: Outcome) -> None:
-        self._outcomes[index] = outcome
-        self._left -= 1
-        if self._left:
-            return
-        blobs: list[bytes] = []
-        revisions: list[int] = []
-        for each in self._outcomes:
-            if each is None or each.code == 404:
-                continue
-            if each.code >= 400:
-                self._done(each)
-                return
-            blobs.extend(each.blobs)
-            revisions.extend(each.revisions)
-        self._done(Outcome(200, max([self._revision, *revisions]), blobs, revisions))
-
-
-def _read_fence(fence: Any) -> tuple[str, str, str]:
-    if isinstance(fence, dict):
-        values = [fence.get(name) for name in ("namespace", "name", "uid")]
-        if all(isinstance(value, str) and value for value in values):
-            return values[0], values[1], values[2]  # type: ignore[return-value]
-    raise bad_request("fence must name a lease by namespace, name and uid")
-
-
 def _scale_replacement(call: Call) -> Change:
     body = object_body(call, "autoscaling/v1", "Scale")
     return lambda _: body
-
-
-def _finalization(call: Call) -> Callable[[Entry], Plan]:
-    """namespaces/finalize: only the finalizers of the spec change."""
-    change = replacement(call)
-
-    def plan(state: Entry) -> Plan:
-        if not state.exists:
-            raise call.not_found()
-        old = state.object
-        wanted = change(old)
-        version = wanted["metadata"].get("resourceVersion")
-        if version and version != old["metadata"]["resourceVersion"]:
-            raise conflict(call.resource.plural, call.resource.group, call.name)
-        spec = {**(old.get("spec") or {}), "finalizers": (wanted.get("spec") or {}).get("finalizers") or []}
-        if not spec["finalizers"]:
-            del spec["finalizers"]
-        return stored_change(call.resource, {**old, "metadata": dict(old["metadata"]), "spec": spec}, state)
-
-    return plan
-
-
-def _plan_eviction(call: Call, options: Mapping[str, Any], state: Entry) -> Plan:
-    """A delete; a pod that stays for its grace period says why it goes."""
-    planned = plan_delete(call, options, state)
-    if not isinstance(planned, Commit) or planned.object is None:
-        return planned
-    pod = planned.object
-    condition = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "EvictionByEvictionAPI",
-        "message": "Eviction API: evicting",
-        "lastTransitionTime": format_time(call.now_s),
-    }
-    status = pod.get("status") or {}
-    others = [c for c in status.get("conditions") or [] if c["type"] != "DisruptionTarget"]
-    pod = {**pod, "status": {**status, "conditions": [*others, condition]}}
-    return Commit(encode_object(pod), object=pod)
