@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Cluster, config_map, pod
+from api_cluster import Cluster, config_map, pod
 from test_apiserver_writes import deployment
 
 from actors.apimachinery.operation import Operation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cluster, config_map
+from api_cluster import Cluster, config_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

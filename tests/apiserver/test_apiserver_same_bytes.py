@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import Cluster, config_map
+from api_cluster import Cluster, config_map
 
 from actors.apimachinery.operation import Operation
 from actors.client.client import Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from conftest import Cluster, config_map
+from api_cluster import Cluster, config_map
 
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.stream import HELLO_TOPIC

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cluster, config_map, pod
+from api_cluster import Cluster, config_map, pod
 
 from actors.apimachinery.operation import Operation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, config_map
+from api_cluster import Cluster, config_map
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Operation

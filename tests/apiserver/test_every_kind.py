@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster
+from api_cluster import Cluster
 from smallest_objects import NAMES, NEEDED, smallest
 
 from actors.apimachinery.custom_resources.definition import CRDS

@@ -1,6 +1,6 @@
 """resourceVersion and resourceVersionMatch of a list, in every mode; deletecollection's part of a collection."""
 
-from conftest import Cluster, config_map
+from api_cluster import Cluster, config_map
 
 MAPS = "v1/configmaps"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conftest import Cluster, pod
+from api_cluster import Cluster, pod
 
 PODS = "v1/pods"
 AMOUNTS = {"requests": {"cpu": "100m", "memory": "64Mi"}}

@@ -1,7 +1,7 @@
 """Who may do what: roles, bindings, nodes, and the identities of the actors."""
 
 import pytest
-from conftest import config_map
+from api_cluster import config_map
 
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.status import ApiError

@@ -4,7 +4,7 @@ import copy
 import json
 from typing import Any
 
-from conftest import Cluster, config_map, pod
+from api_cluster import Cluster, config_map, pod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

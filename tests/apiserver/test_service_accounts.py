@@ -6,7 +6,7 @@ import hmac
 
 import orjson
 import pytest
-from conftest import Cluster, pod
+from api_cluster import Cluster, pod
 
 from actors.apimachinery.operation import Operation
 from actors.apimachinery.user import User, node_user, service_account_user
