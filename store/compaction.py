@@ -6,6 +6,7 @@ requests are served. A crash in between leaves rows that the next start finds an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from broker.context import Context
@@ -35,7 +36,7 @@ class Compactor:
         self._mvcc = mvcc
         self._log = log
         self._alarm = alarm
-        self._obsolete: list[int] = []
+        self._obsolete: Sequence[int] = ()
         """Positions that memory has forgotten and the log has not."""
 
     def compact(self, revision: int) -> None:
@@ -54,12 +55,11 @@ class Compactor:
             if not self._obsolete:
                 self._obsolete = self._mvcc.purge(PURGE_EVENTS)
             try:
-                self._log.compact(self._mvcc.compacted_revision, self._obsolete)
+                self._obsolete = self._log.compact(self._mvcc.compacted_revision, self._obsolete)
             except LogFull:
                 self._alarm.activate()
                 await self._ctx.sleep(FULL_DISK_PAUSE_S)
             else:
-                self._obsolete = []
                 await self._ctx.sleep(PURGE_PAUSE_S)
         self._alarm.measure()
 

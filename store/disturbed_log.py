@@ -39,8 +39,8 @@ class DisturbedLog(Log):
             self._ctx.note_fault(DISK_FULL, self._ctx.name, "append")
             raise LogFull("no space left on the device (podchain chaos disk-full)")
 
-    def compact(self, revision: int, obsolete: Sequence[int]) -> None:
-        self._log.compact(revision, obsolete)
+    def compact(self, revision: int, obsolete: Sequence[int]) -> Sequence[int]:
+        return self._log.compact(revision, obsolete)
 
     def set_nospace(self, raised: bool) -> None:
         self._log.set_nospace(raised)

@@ -68,10 +68,11 @@ class Log(ABC):
         """
 
     @abstractmethod
-    def compact(self, revision: int, obsolete: Sequence[int]) -> None:
+    def compact(self, revision: int, obsolete: Sequence[int]) -> Sequence[int]:
         """Remember the compacted revision, durably, and forget the changes at these positions (soon, not durably).
 
-        Raises as `append` does.
+        Answers the positions that it left for a further call, since all of them would have taken too long. Raises as
+        `append` does.
         """
 
     @abstractmethod

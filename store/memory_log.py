@@ -55,13 +55,14 @@ class MemoryLog(Log):
         if crash == "after commit":
             raise LogError("crash after the commit")
 
-    def compact(self, revision: int, obsolete: Sequence[int]) -> None:
+    def compact(self, revision: int, obsolete: Sequence[int]) -> Sequence[int]:
         """Forget what is obsolete."""
         self._compacted_revision = revision
         for position in obsolete:
             gone = self._changes.pop(position, None)
             if gone is not None:
                 self._size_bytes -= len(gone.key) + len(gone.value)
+        return ()
 
     def set_nospace(self, raised: bool) -> None:
         """Remember it."""

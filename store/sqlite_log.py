@@ -25,7 +25,7 @@ from store.key_value import KeyValue
 from store.lease import LeaseRecord
 from store.log import Log, LogContent, LogCorrupt, LogError, LogFull, LogSizes, check_continuity
 from store.reserve import Reserve
-from store.sqlite_format import UnknownFormat, change_row, lease_row, prepare, property_row, read_content
+from store.sqlite_format import UnknownFormat, forget, insert, lease_row, prepare, property_row, read_content
 from store.wal_room import WalRoom
 
 #: How long to wait for another process (the killed predecessor) to let go of the file.
@@ -94,25 +94,24 @@ class SqliteLog(Log):
 
     def append(self, changes: Sequence[KeyValue], leases: Sequence[LeaseRecord]) -> None:
         """One SQLite transaction and one sync for all of them."""
-        rows = [change_row(kv) for kv in changes]
         revision = changes[-1].mod_revision if changes else self._end.revision
+        if changes and changes[0].mod_revision < self._end.revision:
+            raise LogError(f"a change at revision {changes[0].mod_revision} comes after revision {self._end.revision}")
         sequence = self._end.sequence + 1 if leases else self._end.sequence
         with self._transaction(Mark(revision, sequence)) as database:
-            if rows:
-                database.executemany("INSERT INTO change VALUES (?, ?, ?)", rows)
+            insert(database, changes)
             for lease in leases:
                 if lease.ttl_s:
                     database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?)", lease_row(lease))
                 else:
                     database.execute("DELETE FROM lease WHERE id = ?", (lease.id,))
 
-    def compact(self, revision: int, obsolete: Sequence[int]) -> None:
+    def compact(self, revision: int, obsolete: Sequence[int]) -> Sequence[int]:
         """One SQLite transaction; freed pages are used again, or given back by `defragment`."""
         end = Mark(max(self._end.revision, revision), self._end.sequence + 1)
         with self._transaction(end) as database:
             self._set(database, "compacted", revision)
-            if obsolete:
-                database.executemany("DELETE FROM change WHERE position = ?", [(position,) for position in obsolete])
+            return forget(database, obsolete) if obsolete else ()
 
     def set_nospace(self, raised: bool) -> None:
         """A property."""

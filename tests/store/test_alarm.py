@@ -42,7 +42,7 @@ class FullLog(MemoryLog):
     def compact(self, revision, obsolete):
         if self.full:
             raise LogFull("the disk is full")
-        super().compact(revision, obsolete)
+        return super().compact(revision, obsolete)
 
     def set_nospace(self, raised):
         if self.full:

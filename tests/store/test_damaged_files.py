@@ -4,15 +4,18 @@ import os
 import random
 import shutil
 import sqlite3
+import struct
 from pathlib import Path
+from zlib import crc32
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.high_water import HighWater, Mark
 from store.lease import LeaseRecord
-from store.log import LogCorrupt, LogError
+from store.log import LogContent, LogCorrupt, LogError
 from store.mvcc import Mvcc
 from store.sqlite_log import SqliteLog
 from store.transaction import DeleteRange, Put, Txn
@@ -177,41 +180,43 @@ def test_a_mark_that_was_never_written_back_is_none(tmp_path):
     mark.close()
 
 
-def test_an_older_file_is_brought_up_to_date(tmp_path):
-    """Format 1 had no checksums on leases and properties."""
-    path = tmp_path / "log"
-    log, mvcc = SqliteLog(path, reserve_bytes=0), Mvcc()
-    log.load()
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_file_is_brought_up_to_date(version, tmp_path):
+    """Format 1 had no checksums on leases and properties, formats 1 and 2 a row for each change."""
+    mvcc = Mvcc()
     for i in range(400):
-        mvcc.txn(Txn((), (Put(b"k%d" % i, b"v"),)))
-    log.append(mvcc.events_since(0), [LeaseRecord(7, 60)])
-    log.compact(300, ())
+        mvcc.txn(Txn((), (Put(b"k%d" % i, b"v"), Put(b"l%d" % (i % 9), b"w"))))
+    old = LogContent(mvcc.events_since(0), [LeaseRecord(7, 60)], 300)
+    make_older(old, version, tmp_path / "log")
+    log = SqliteLog(tmp_path / "log", reserve_bytes=0)
+    assert log.load() == old
+    mvcc.compact(300)
+    log.compact(300, mvcc.purge(1000))
+    mvcc.txn(Txn((), (Put(b"k1", b"new"), Put(b"k2", b"new"))))
+    log.append(mvcc.events_since(401), ())
     log.close()
-    wanted = log.load()
+    assert log.load().changes == mvcc.versions(0, mvcc.revision)
     log.close()
-    (tmp_path / "log-mark").unlink()
-    old = tmp_path / "old"
-    make_format_1(path, old)
-    for _ in range(2):
-        log = SqliteLog(old, reserve_bytes=0)
-        assert log.load() == wanted
-        log.close()
 
 
-def make_format_1(source: Path, target: Path) -> None:
-    from zlib import crc32
-
+def make_older(content: LogContent, version: int, target: Path) -> None:
+    """A file as an older release wrote it."""
     database = sqlite3.connect(target)
+    checksum = ", checksum INTEGER NOT NULL" if version > 1 else ""
     database.executescript(
         "CREATE TABLE change (position INTEGER PRIMARY KEY, record BLOB NOT NULL, checksum INTEGER NOT NULL);"
-        "CREATE TABLE lease (id INTEGER PRIMARY KEY, ttl_s INTEGER NOT NULL);"
-        "CREATE TABLE property (name TEXT PRIMARY KEY, value INTEGER NOT NULL);"
+        f"CREATE TABLE lease (id INTEGER PRIMARY KEY, ttl_s INTEGER NOT NULL{checksum});"
+        f"CREATE TABLE property (name TEXT PRIMARY KEY, value INTEGER NOT NULL{checksum});"
     )
-    with sqlite3.connect(source) as new:
-        for position, record, _ in new.execute("SELECT * FROM change"):
-            row = (position, record, crc32(record, position & 0xFFFFFFFF))
-            database.execute("INSERT INTO change VALUES (?, ?, ?)", row)
-        database.executemany("INSERT INTO lease VALUES (?, ?)", new.execute("SELECT id, ttl_s FROM lease").fetchall())
-    database.execute("INSERT INTO property VALUES ('format', 1), ('compacted', 300)")
+    for kv in content.changes:
+        record = msgpack.packb((kv.key, kv.create_revision, kv.version, kv.lease, kv.value, kv.note, kv.wall_s))
+        covered = crc32(struct.pack(">q", kv.position)) if version > 1 else kv.position & 0xFFFFFFFF
+        database.execute("INSERT INTO change VALUES (?, ?, ?)", (kv.position, record, crc32(record, covered)))
+    for lease in content.leases:
+        covered = (crc32(struct.pack(">qq", *lease)),) if version > 1 else ()
+        database.execute("INSERT INTO lease VALUES (?, ?" + ", ?" * len(covered) + ")", (*lease, *covered))
+    for name, value in (("format", version), ("compacted", content.compacted_revision)):
+        covered = (crc32(f"{name}={value}".encode()),) if version > 1 else ()
+        database.execute("INSERT INTO property VALUES (?, ?" + ", ?" * len(covered) + ")", (name, value, *covered))
     database.commit()
     database.close()

@@ -85,6 +85,37 @@ def test_compaction_is_remembered_even_when_purging_was_cut_short(kind, tmp_path
     log.close()
 
 
+@pytest.mark.parametrize("step_bytes", [1, 2000, 1 << 20])
+def test_batches_are_taken_apart_step_by_step(step_bytes, tmp_path, monkeypatch):
+    """What compaction gives up goes, all else stays, and what is left for later is never older than what went."""
+    monkeypatch.setattr("store.sqlite_format.TAKEN_APART_BYTES_MAX", step_bytes)
+    monkeypatch.setattr("store.sqlite_format.BATCH_BYTES_MAX", 1500)
+    log, mvcc, chance = SqliteLog(tmp_path / "log"), Mvcc(), random.Random(3)
+    log.load()
+    for _ in range(40):
+        keys = [b"k%d" % chance.randrange(25) for _ in range(chance.choice([1, 2, 30]))]
+        written(log, mvcc, *[(DeleteRange(key) if chance.random() < 0.3 else Put(key, key * 20),) for key in keys])
+    calls = 0
+    for revision in (mvcc.revision // 3, mvcc.revision // 3 * 2, mvcc.revision):
+        mvcc.compact(revision)
+        while mvcc.purge_pending:
+            obsolete = mvcc.purge(50)
+            while obsolete:
+                left = log.compact(revision, obsolete)
+                calls += 1
+                log.close()
+                positions = [kv.position for kv in log.load().changes]
+                assert not set(positions) & (set(obsolete) - set(left))
+                assert set(left) <= set(positions)
+                assert not left or max(set(obsolete) - set(left)) < min(left)
+                obsolete = left
+        log.close()
+        kept = [kv.position for kv in log.load().changes]
+        assert kept == [kv.position for kv in mvcc.versions(0, mvcc.revision)]
+    assert calls > 20 or step_bytes > 1
+    log.close()
+
+
 def test_the_revision_survives_when_every_key_is_gone(tmp_path):
     log, mvcc = SqliteLog(tmp_path / "log"), Mvcc()
     log.load()
@@ -111,12 +142,13 @@ def test_a_second_store_is_refused(tmp_path, monkeypatch):
     log.close()
 
 
-def test_a_failed_append_keeps_nothing(tmp_path):
+@pytest.mark.parametrize("again", [0, -2])  # an earlier one, and the first of the last commit
+def test_a_failed_append_keeps_nothing(again, tmp_path):
     log, mvcc = fill(tmp_path / "log")
     old = mvcc.events_since(0)
     new = KeyValue(b"x", 52, 52, 1, 0, b"")
     with pytest.raises(LogError):
-        log.append([new, old[0]], ())
+        log.append([old[again], new], [LeaseRecord(7, 60)])
     log.close()
     assert log.load().changes == old
     log.close()
@@ -163,7 +195,7 @@ def test_a_missing_change_is_noticed(tmp_path):
     log, _ = fill(path)
     log.close()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("DELETE FROM change WHERE position = ?", (20 << 24,))
+        database.execute("DELETE FROM batch WHERE first = ?", (20 << 24,))
     with pytest.raises(LogCorrupt, match="changes are missing"):
         SqliteLog(path).load()
 
