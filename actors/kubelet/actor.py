@@ -11,6 +11,7 @@ from actors.client.informer import Informer, InformerSet
 from actors.kubelet.agent import PODS, NodeAgent, Shared
 from actors.kubelet.config import NodeConfig
 from actors.kubelet.node_manager import NODES, NodeManager
+from actors.kubelet.questions import container_log, container_stream
 from actors.kubelet.runtime_link import RemoteRuntime
 from actors.runtime.protocol import INVALID, RuntimeRefused
 from broker.context import Context
@@ -54,8 +55,8 @@ async def run_agents(
 
     manager = NodeManager(client, nodes, list(agents.values()))
     pods.on_event(on_pod)
-    _serve(ctx, CONTAINER_LOG, agents, NodeAgent.container_log)
-    _serve(ctx, CONTAINER_STREAM, agents, NodeAgent.container_stream)
+    _serve(ctx, CONTAINER_LOG, agents, container_log)
+    _serve(ctx, CONTAINER_STREAM, agents, container_stream)
     _serve_stats(ctx, agents)
     await informers.start()
     for agent in agents.values():

@@ -7,7 +7,7 @@ functions (`pod_plan`, `pod_results`, `pod_status`, `admission`); this carries t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,12 +34,10 @@ from actors.kubelet.runtime_link import RuntimeLink
 from actors.kubelet.status_writer import StatusWriter
 from actors.runtime.protocol import (
     EXITED,
-    NOT_FOUND,
     REMOVE_POD_SANDBOX,
     RUNNING,
     Call,
     PodSandbox,
-    RuntimeRefused,
 )
 from broker.context import Context, RequestError
 from broker.message import Cause
@@ -396,22 +394,3 @@ class NodeAgent:
             self._observe(result.object)
             worker.take(result.object)
         self.look_soon(worker)
-
-    # Questions
-
-    async def container_log(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A container's log. Raises `RuntimeRefused`."""
-        return await self.link.read_log(params)
-
-    async def container_stream(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Open a stream into a pod: the actor that serves it and its name there. Raises `RuntimeRefused`."""
-        actor, stream = await self.link.open_stream({**params, "uid": self._uid_of(params)})
-        return {"actor": actor, "stream": stream}
-
-    def _uid_of(self, params: Mapping[str, Any]) -> str:
-        """The pod of this node that is meant. Raises `RuntimeRefused`."""
-        wanted = (params["namespace"], params["pod"])
-        for worker in self.workers.values():
-            if worker.key == wanted and not worker.removed:
-                return worker.uid
-        raise RuntimeRefused(NOT_FOUND, f'pods "{params["pod"]}" not found')
