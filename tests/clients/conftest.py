@@ -2,7 +2,7 @@
 
 import peers
 import pytest
-from live import Gateway, Program
+from live_gateway import Gateway, Program
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import peers
 import pytest
-from live import Program
+from live_gateway import Program
 
 CHART = "tests/clients/chart"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import peers
 import pytest
-from live import Program
+from live_gateway import Program
 
 pytest.importorskip("kopf")
 
