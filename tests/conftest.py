@@ -1,4 +1,7 @@
-"""Test settings: timing never decides, and PODCHAIN_LONG=1 runs many more examples."""
+"""Test settings: timing never decides, and PODCHAIN_LONG=1 runs many more examples.
+
+Tests of planted bugs (tests/planted) set PODCHAIN_EXAMPLES and PODCHAIN_PLANTED.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ LONG = bool(os.environ.get("PODCHAIN_LONG"))
 settings.register_profile(
     "podchain",
     deadline=None,
-    max_examples=1000 if LONG else 50,
+    max_examples=int(os.environ.get("PODCHAIN_EXAMPLES", 1000 if LONG else 50)),
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
-#: Where a failure is expected, its smallest form is of no interest.
-settings.register_profile("no shrinking", settings.get_profile("podchain"), phases=[Phase.explicit, Phase.generate])
-settings.load_profile("no shrinking" if os.environ.get("PODCHAIN_NO_SHRINKING") else "podchain")
+#: Where a failure is expected its smallest form is of no interest, and it is to come at the same example every time.
+settings.register_profile(
+    "planted",
+    settings.get_profile("podchain"),
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    database=None,
+)
+settings.load_profile("planted" if os.environ.get("PODCHAIN_PLANTED") else "podchain")
 
 #: Which client can do what, as the tests marked `feature` found: ``client\tfeature`` to whether all of them passed.
 _found: dict[str, bool] = {}

@@ -1,0 +1,135 @@
+# ruff: noqa: E501 - the source's own lines are quoted
+"""Planted bugs: The store, and the fabric under it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from planting import Bug
+
+STORE: Final = (
+    Bug(
+        "revision skips one",
+        "store/mvcc.py",
+        "            self.revision += 1\n",
+        "            self.revision += 2\n",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+        always=True,
+    ),
+    Bug(
+        "compare is ignored",
+        "store/mvcc.py",
+        "        return all(map(self._holds, compares))",
+        "        return True",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+        always=True,
+    ),
+    Bug(
+        "version does not count",
+        "store/mvcc.py",
+        "version = previous.version + 1",
+        "version = previous.version",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+    ),
+    Bug(
+        "compacted reads are served",
+        "store/key_space.py",
+        "            raise Compacted\n        if revision > self.revision",
+        "            return\n        if revision > self.revision",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+    ),
+    Bug(
+        "lease is lost on restart",
+        "store/key_space.py",
+        "            self.lessor.grant(lease.id, lease.ttl_s, now_s)\n        for kv",
+        "            pass\n        for kv",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+    ),
+    Bug(
+        "acknowledged before it is durable",
+        "store/actor.py",
+        "            self._log.append(changes, leases)\n",
+        "            self._ctx.after_drain(lambda: self._log.append(changes, leases))\n",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+    ),
+    Bug(
+        "changes are not published",
+        "store/actor.py",
+        "            self._publish(self._mvcc.events_since(before), before)\n",
+        "            self._publish([], self._mvcc.revision)\n",
+        "tests/store/test_mvcc.py tests/store/test_store_actor.py",
+    ),
+)
+
+DURABILITY: Final = (
+    Bug(
+        "a cut write-ahead log passes for a short one",
+        "store/high_water.py",
+        "        if end.revision < mark.revision or end.sequence < mark.sequence:",
+        "        if False:",
+        "tests/store/test_damaged_files.py",
+        always=True,
+    ),
+    Bug(
+        "memory is ahead of a full disk",
+        "store/actor.py",
+        "                self._mvcc.undo(before)\n",
+        "                pass\n",
+        "tests/store/test_alarm.py",
+        always=True,
+    ),
+    Bug(
+        "an undone deletion loses its lease",
+        "store/key_space.py",
+        "        if previous.lease in self.lessor:\n            self.lessor.attach(previous.lease, key)\n        if len",
+        "        if len",
+        "tests/store/test_undo.py",
+    ),
+    Bug(
+        "the alarm is forgotten over a restart",
+        "store/actor.py",
+        "self._alarm.start(content.nospace)",
+        "self._alarm.start(False)",
+        "tests/store/test_alarm.py",
+    ),
+    Bug(
+        "deletes need room under the quota",
+        "store/alarm.py",
+        "        if not cost_bytes:\n            return\n",
+        "",
+        "tests/store/test_alarm.py",
+    ),
+    Bug(
+        "a snapshot's compaction is left behind",
+        "store/etcd_api/restore.py",
+        "        if content.compacted_revision > 0:",
+        "        if False:",
+        "tests/store/test_crash_points.py",
+    ),
+    Bug(
+        "what is younger than the period goes, too",
+        "store/retention.py",
+        "samples[0][0] <= now_s - period_s:",
+        "samples[0][0] <= now_s - period_s / 2:",
+        "tests/store/test_retention.py",
+    ),
+)
+
+FABRIC: Final = (
+    Bug(
+        "a request is sent once only",
+        "broker/fabric.py",
+        "        self._send_request(waiting.target, waiting.frames)\n        waiting.timer",
+        "        if waiting.timer is None:\n            self._send_request(waiting.target, waiting.frames)\n        waiting.timer",
+        "tests/broker",
+        always=True,
+    ),
+    Bug(
+        "repeats are handled again",
+        "broker/fabric.py",
+        "        if known is not None:\n            if isinstance(known, _Served):",
+        "        if False:\n            if isinstance(known, _Served):",
+        "tests/broker",
+        always=True,
+    ),
+)
