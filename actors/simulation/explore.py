@@ -104,26 +104,42 @@ def ordered_scale(seed: int, nodes: int) -> Schedule:
 WORKLOADS: Final[Mapping[str, Callable[[int, int], Schedule]]] = {"rollout": rollout, "ordered-scale": ordered_scale}
 
 
+class Recorder:
+    """Makes the candidates of a run from its messages, as they arrive."""
+
+    def __init__(self, concerns: Callable[[MessageKey], bool] = lambda _: True) -> None:
+        """Faults are planned for those messages alone that `concerns` picks."""
+        self.candidates: list[Candidate] = []
+        self._concerns = concerns
+        self._pairs = Pairs()
+
+    def observe(self, now_s: float, key: MessageKey, frames: Sequence[bytes]) -> None:
+        """A message reaches an actor, at a virtual time."""
+        is_concerned = self._concerns(key)
+        if is_concerned:
+            self.candidates.extend(_candidates(key, frames))
+        pair = self._pairs.arrived(now_s, key, frames, _meaning(key, frames))
+        if pair is not None and is_concerned:
+            swap = _step(pair.first, "swap", by=pair.second_as_plain())
+            self.candidates.append(Candidate(swap, ("swap", *pair.alike)))
+
+    def chosen(self) -> list[Step]:
+        """One of each class, in the order of their moments."""
+        chosen: dict[Class, Step] = {}
+        for candidate in self.candidates:
+            chosen.setdefault(candidate.alike, candidate.step)
+        return list(chosen.values())
+
+
 def plan(baseline: Schedule) -> Exploration:
     """Record the run without faults, and make the schedules. Raises `ValueError` when it fails all by itself."""
-    candidates: list[Candidate] = []
-    pairs = Pairs()
-
-    def observe(key: MessageKey, frames: Sequence[bytes]) -> None:
-        candidates.extend(_candidates(key, frames))
-        pair = pairs.arrived(run.cluster.sim.now_s, key, frames, _meaning(key, frames))
-        if pair is not None:
-            candidates.append(Candidate(_step(pair.first, "swap", by=pair.second_as_plain()), ("swap", *pair.alike)))
-
-    run = Run(baseline, observe)
+    recorder = Recorder()
+    run = Run(baseline, lambda key, frames: recorder.observe(run.cluster.sim.now_s, key, frames))
     report = run.execute()
     if report.failure is not None:
         raise ValueError(f"the run fails without any fault: {report.failure.kind}: {report.failure.details[0]}")
-    chosen: dict[Class, Step] = {}
-    for candidate in candidates:
-        chosen.setdefault(candidate.alike, candidate.step)
-    schedules = tuple(replace(baseline, steps=(*baseline.steps, step)) for step in chosen.values())
-    return Exploration(baseline, len(candidates), schedules)
+    schedules = tuple(replace(baseline, steps=(*baseline.steps, step)) for step in recorder.chosen())
+    return Exploration(baseline, len(recorder.candidates), schedules)
 
 
 def _meaning(key: MessageKey, frames: Sequence[bytes]) -> Class | None:

@@ -40,6 +40,9 @@ MESSAGE_FAULTS: Final = (
     "expired",
 )
 
+#: What the step of a message may say: which it is, and by how much. `revision`: what an old view shows at the newest.
+_MESSAGE_DETAILS: Final = ("sender", "receiver", "kind", "subject", "n", "delay_s", "keep", "by", "for_s", "revision")
+
 Details = Mapping[str, Any]
 
 
@@ -64,7 +67,7 @@ def _message_story(d: Details) -> str:
         "swap": f"is overtaken by {_other_message(d.get('by'))}",
         "cut": f"has only its first {d.get('keep', 0)} writes carried out, and its sender crashes",
         "crash-receiver": "finds its receiver crashing",
-        "crash-onto-old-view": "finds its receiver crashing, which is back with a view from before",
+        "crash-onto-old-view": f"finds its receiver crashing, which is back with a view from before{_as_of(d)}",
         "conflict": "is answered 409 Conflict",
         "too-many-requests": "is answered 429 Too Many Requests",
         "error-after-commit": "is carried out, and answered 500",
@@ -73,6 +76,10 @@ def _message_story(d: Details) -> str:
     if "n" not in d:
         return f"that message {what}"
     return f"{d['kind']} #{d['n']} {d['subject']} from {d['sender']} to {d['receiver']} {what}"
+
+
+def _as_of(d: Details) -> str:
+    return f", as of revision {d['revision']}" if "revision" in d else ""
 
 
 def _other_message(d: Any) -> str:
@@ -116,7 +123,7 @@ _OPERATIONS: Final[Mapping[str, _Kind]] = {
 
 _FAULTS: Final[Mapping[str, _Kind]] = {
     "message": _Kind(
-        ("fault",), _message_story, ("sender", "receiver", "kind", "subject", "n", "delay_s", "keep", "by", "for_s")
+        ("fault",), _message_story, _MESSAGE_DETAILS
     ),
     "partition": _Kind(("from", "to", "for_s"), _partition_story, ("one_way",)),
     "slow": _Kind(

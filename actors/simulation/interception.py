@@ -253,7 +253,7 @@ class Interception:
             self._sim.crash(context.name)
         elif fault == "crash-onto-old-view":
             events = unpack(frames[1])[1] if key[3].startswith(WATCH_PREFIX) else []
-            before = events[0][1] - 1 if events else self._revision_at(self._sim.now_s)
+            before = d.get("revision") or (events[0][1] - 1 if events else self._revision_at(self._sim.now_s))
             self.views.stand_still(context.name, before, d.get("for_s", OLD_VIEW_S))
             self._sim.crash(context.name)
         elif fault == "cut":
