@@ -225,6 +225,22 @@ def test_what_was_asked_for_is_not_told_again_when_it_is_published() -> None:
         assert told == ["2", "3"]
 
 
+def test_an_informer_that_has_fallen_behind_the_window_lists_again() -> None:
+    server = FakeServer(2)
+    with Simulation(seed=1) as sim:
+        informer = _informer_at(sim, server)
+        server.write("a", delete=False)
+        sim.run_for(0.1)
+        sim.set_faults(RandomFaults(drop=1.0))
+        for name in "abcd":
+            server.write(name, delete=name == "a")
+        sim.run_for(0.1)
+        assert informer.revision == 2, "it was told nothing"
+        sim.set_faults(None)
+        assert sim.run_until(lambda: informer.revision == server.revision, 30)
+        assert view_of(informer) == server.history[-1] == {"b": 4, "c": 5, "d": 6}
+
+
 def test_indexes_follow() -> None:
     server = FakeServer(100)
     with Simulation(seed=1) as sim:

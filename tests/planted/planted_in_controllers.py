@@ -58,4 +58,11 @@ CONTROLLERS: Final = (
         "tests/controllers",
         always=True,
     ),
+    Bug(
+        "a dead controller's late writes are taken",
+        "actors/controllers/deployment/actor.py",
+        "    await run_reporting_controller(ctx, DeploymentController(), lease.fence)",
+        "    await run_reporting_controller(ctx, DeploymentController())",
+        "tests/controllers/test_deployment_fence.py",
+    ),
 )

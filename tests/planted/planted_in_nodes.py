@@ -70,4 +70,18 @@ SUPERVISOR: Final = (
         "        if False:",
         "tests/supervisor/test_supervision.py",
     ),
+    Bug(
+        "what ends again and again comes again at once",
+        "actors/supervisor/backoff.py",
+        "        self.ends_in_a_row += 1",
+        "        self.ends_in_a_row = 1",
+        "tests/supervisor/test_backoff.py",
+    ),
+    Bug(
+        "an actor that ended is not started again",
+        "actors/supervisor/supervised.py",
+        "        self.restart_at_s = now_s + self.backoff.delay_s(now_s - self.forked_s)",
+        '        self.restart_at_s = float("inf")',
+        "tests/supervisor/test_supervision.py",
+    ),
 )

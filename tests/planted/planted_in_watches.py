@@ -94,4 +94,11 @@ API_SERVER: Final = (
         "            return MODIFIED if after else None",
         "tests/apiserver",
     ),
+    Bug(
+        "a fence is looked at by nobody",
+        "actors/apiserver/registry.py",
+        "            if not lease.exists or uid_of(lease.object) != uid:",
+        "            if False:",
+        "tests/controllers/test_deployment_fence.py tests/scheduler/test_scheduler_with_apiserver.py",
+    ),
 )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planted_in_access import ACCESS, CHAOS, CUSTOM_RESOURCES, FIELD_MANAGERS
 from planted_in_controllers import CONTROLLERS
 from planted_in_nodes import KUBELET, SCHEDULER, SUPERVISOR
 from planted_in_store import DURABILITY, FABRIC, STORE
@@ -29,10 +30,14 @@ BUGS = {
     "watch protocol and informer": WATCHES,
     "work queue": WORK_QUEUE,
     "API server": API_SERVER,
+    "access": ACCESS,
+    "field managers": FIELD_MANAGERS,
+    "custom resources": CUSTOM_RESOURCES,
     "controllers": CONTROLLERS,
     "scheduler": SCHEDULER,
     "kubelet": KUBELET,
     "supervisor": SUPERVISOR,
+    "chaos": CHAOS,
 }
 ALL = [(place, bug) for place, bugs in BUGS.items() for bug in bugs]
 

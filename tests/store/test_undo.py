@@ -2,7 +2,7 @@
 
 import copy
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from store.errors import StoreError
@@ -50,6 +50,11 @@ def shape(mvcc):
     return found
 
 
+LEASED = [("grant", 1), ("txn", [Put(b"a", b"", 1)])]
+
+
+@example(LEASED, [("txn", [DeleteRange(b"a")])], [("revoke", 1)])
+@example(LEASED, [("revoke", 1)], [])
 @given(before, st.lists(steps, max_size=12), st.lists(steps, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_undo_takes_everything_back(first, batch, later):
