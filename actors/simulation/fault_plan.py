@@ -122,9 +122,7 @@ _OPERATIONS: Final[Mapping[str, _Kind]] = {
 }
 
 _FAULTS: Final[Mapping[str, _Kind]] = {
-    "message": _Kind(
-        ("fault",), _message_story, _MESSAGE_DETAILS
-    ),
+    "message": _Kind(("fault",), _message_story, _MESSAGE_DETAILS),
     "partition": _Kind(("from", "to", "for_s"), _partition_story, ("one_way",)),
     "slow": _Kind(
         ("from", "to", "for_s", "delay_s"),

@@ -28,10 +28,14 @@ from actors.chaos.vocabulary import check
 from actors.client.client import Client
 from actors.client.discovery import table_with
 from actors.simulation.cluster import SimulatedCluster
+from actors.simulation.fate import Fate
 from actors.simulation.oracles import unsettled
+from actors.testing.not_converged import NotConverged
 from broker.chaos import NO_CHAOS, Chaos, Fault
 from broker.context import Context, RequestTimeout
 from broker.faults import FaultPolicy
+
+__all__ = ["ClusterUnderTest", "NotConverged"]
 
 CRDS_NAME: Final = "customresourcedefinitions"
 #: How long things may take in virtual seconds unless a test says otherwise.
@@ -48,11 +52,7 @@ Manifest = Object | str | Path
 
 def _may_pass(result: Result) -> bool:
     """Whether a refusal is one that faults of the API give."""
-    return result.code in (429, 500) or (result.status or {}).get("reason") == "Conflict"
-
-
-class NotConverged(AssertionError):
-    """What should have come about did not, or did not last."""
+    return result.code in (429, 500, 503, 504) or (result.status or {}).get("reason") == "Conflict"
 
 
 class ClusterUnderTest:
@@ -60,6 +60,9 @@ class ClusterUnderTest:
 
     def __init__(self, seed: int = 0, nodes: int = 3, faults: FaultPolicy | None = None) -> None:
         self.seed = seed
+        self.under_test: dict[str, None] = {}
+        """The names of the actors that `run_actor` added."""
+        self._fate: Fate | None = None
         self.simulated = SimulatedCluster(seed=seed, nodes=nodes)
         self.simulated.start()
         self.simulated.set_faults(faults)
@@ -168,7 +171,7 @@ class ClusterUnderTest:
                     (result,) = await self.client.batch([operation])
                 except RequestTimeout:
                     continue
-                if not (self.simulated.sim.chaos.faults and _may_pass(result)):
+                if not ((self.simulated.sim.chaos.faults or self._fate is not None) and _may_pass(result)):
                     return result
                 await self.client.ctx.sleep(RETRY_S)
 
@@ -177,6 +180,7 @@ class ClusterUnderTest:
 
     def run_actor(self, name: str, main: Callable[[Context], Awaitable[None]]) -> None:
         """Add an actor, such as the controller under test. It is restarted when it crashes."""
+        self.under_test[name] = None
         self.simulated.sim.spawn_actor(name, main)
 
     def crash(self, name: str, restart_after_s: float | None = 0.1) -> None:
@@ -197,8 +201,16 @@ class ClusterUnderTest:
             check(fault)
         self.simulated.sim.set_chaos(Chaos(faults, self.seed) if faults else NO_CHAOS)
 
+    def meet_fate(self, fate: Fate) -> None:
+        """Let a schedule of faults take its course from now on, until `heal` or `assert_converges`."""
+        self._fate = fate
+        fate.start()
+
     def heal(self) -> None:
         """End all faults."""
+        if self._fate is not None:
+            self._fate.heal()
+            self._fate = None
         self.put_in_force()
         self.set_faults(None)
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from actors.supervisor.gateway_port import gateway_is_installed
+from actors.testing.not_converged import NotConverged
+
 COMMAND_TIMEOUT_S: Final = 120.0
+#: How often a live cluster is asked whether something has come true.
+LOOK_EVERY_S: Final = 0.2
 
 
 class LiveCluster:
@@ -42,6 +50,38 @@ class LiveCluster:
             raise AssertionError(f"podchain {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    @cached_property
+    def kubeconfig(self) -> Path | None:
+        """The administrator's kubeconfig, for clients in any language; None without the extra `gateway`.
+
+        It is a file in the cluster's own directory; `KUBECONFIG` and ~/.kube/config are left alone.
+        """
+        if not gateway_is_installed():
+            return None
+        file = self.home / "kubeconfig"
+        self.podchain("kubeconfig", "--output", str(file))
+        return file
+
+    def assert_converges(self, condition: Callable[[], bool], within_s: float = 60.0) -> None:
+        """Faults end; from then on the condition must come true within a time (of the wall clock).
+
+        A condition that fails with `AssertionError`, as `podchain` does when a command is refused, does not hold yet.
+        Raises `NotConverged`.
+        """
+        self.podchain("chaos", "heal")
+        deadline_s = time.monotonic() + within_s
+        while not _holds(condition):
+            if time.monotonic() >= deadline_s:
+                raise NotConverged(f"not converged within {within_s:g} seconds")
+            time.sleep(LOOK_EVERY_S)
+
     def down(self) -> None:
         """Stop it and delete its data."""
         self.podchain("down", "--purge", check=False)
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return bool(condition())
+    except AssertionError:
+        return False

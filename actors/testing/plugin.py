@@ -7,6 +7,8 @@
 some tens of milliseconds. ``podchain_cluster`` is one of real processes (`actors.testing.live_cluster`). The seed is
 the marker's, or ``--podchain-seed``, or 0; ``--podchain-seeds N`` runs every test that uses ``podchain`` without a seed
 of its own with seeds 0 to N-1. A failing test prints its seed and the command that replays it.
+``--podchain-replay`` takes the schedule that a failed `actors.testing.exploration.explore` prints, and has it run that
+one alone. docs/testing.md shows how all of this is used.
 """
 
 from __future__ import annotations
@@ -33,10 +35,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("podchain", "clusters inside tests")
     group.addoption("--podchain-seed", type=int, default=None, help="seed of simulated clusters")
     group.addoption("--podchain-seeds", type=int, default=None, help="run each simulated test with so many seeds")
+    group.addoption(
+        "--podchain-replay",
+        metavar="SCHEDULE",
+        default="",
+        help="the one schedule that explore() runs, as it printed it",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and what is to be replayed."""
+    if replay := config.getoption("--podchain-replay"):
+        from actors.testing.exploration import replay_only
+
+        try:
+            replay_only(replay)
+        except (ValueError, KeyError, TypeError) as error:
+            raise pytest.UsageError(f"--podchain-replay: {error!r}") from None
+        config.add_cleanup(lambda: replay_only(""))
     config.addinivalue_line(
         "markers", "podchain(nodes=3, seed=0, faults={...}): what the cluster of fixture podchain is like"
     )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import http.client
+import ssl
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Operation
 from actors.client.controller import Trigger, run_controller
 from actors.client.decision import Decision
 from actors.testing.cluster_under_test import ClusterUnderTest, NotConverged
+from actors.testing.live_cluster import LiveCluster
 from broker.chaos import Fault
 from broker.context import Context
 
@@ -108,10 +115,14 @@ def test_what_does_not_settle_is_told(podchain: ClusterUnderTest) -> None:
 
 
 def test_a_fresh_cluster_is_quick() -> None:
+    """Well under 150 ms, in CPU, which a busy machine does not change; bench/simulation.py prints the figure."""
     ClusterUnderTest().close()
-    began = time.perf_counter()
-    ClusterUnderTest().close()
-    assert time.perf_counter() - began < 5  # a bound against hanging; the benchmark has the figure
+    took_s: list[float] = []
+    for _ in range(5):
+        began_s = time.process_time()
+        ClusterUnderTest().close()
+        took_s.append(time.process_time() - began_s)
+    assert min(took_s) < 0.15
 
 
 def test_a_failure_prints_its_seed_and_seeds_can_be_swept(pytester: pytest.Pytester) -> None:
@@ -129,10 +140,27 @@ def test_a_failure_prints_its_seed_and_seeds_can_be_swept(pytester: pytest.Pytes
     result.assert_outcomes(failed=1)
 
 
-def test_a_cluster_of_real_processes(podchain_cluster) -> None:
+@pytest.mark.podchain(nodes=2, seed=5, faults={"conflict": 0.1})
+def test_a_cluster_of_real_processes(podchain_cluster: LiveCluster) -> None:
     podchain_cluster.podchain("apply", "-f", "-", stdin=WEB)
-    podchain_cluster.podchain("rollout", "status", "deployment/web", "--timeout=30s")
+    podchain_cluster.assert_converges(lambda: "2/2" in podchain_cluster.podchain("get", "deployment", "web"))
     assert len(podchain_cluster.podchain("get", "pods", "-o", "name").split()) == 2
+    with pytest.raises(NotConverged, match="not converged within 1 seconds"):
+        podchain_cluster.assert_converges(lambda: "8/8" in podchain_cluster.podchain("get", "deployment", "web"), 1)
+    assert podchain_cluster.kubeconfig is not None
+    config = yaml.safe_load(podchain_cluster.kubeconfig.read_text())
+    address = urlsplit(config["clusters"][0]["cluster"]["server"])
+    authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=authority)
+    connection = http.client.HTTPSConnection(address.hostname, address.port, context=context, timeout=20)
+    connection.request("GET", "/version")
+    assert b"gitVersion" in connection.getresponse().read()
+    connection.close()
+
+
+def test_without_the_gateways_extra_there_is_no_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("actors.testing.live_cluster.gateway_is_installed", lambda: False)
+    assert LiveCluster(tmp_path, "none", 1).kubeconfig is None
 
 
 @pytest.mark.podchain(nodes=1, faults={"conflict": 0.2, "too-many-requests": 0.2, "error-after-commit": 0.2})
