@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.managed_fields.apply import apply
 from actors.apimachinery.managed_fields.conflict import FieldConflict, conflict_error
 from actors.apimachinery.managed_fields.field_type import field_type_of
@@ -13,7 +14,7 @@ from actors.apimachinery.managed_fields.well_formed import check_shape
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, bad_request, conflict, status_failure
-from actors.apiserver.call import Call, check_depth
+from actors.apiserver.call import Call
 from actors.apiserver.create import NewObject, own_uid, plan_create
 from actors.apiserver.entry import Entry
 from actors.apiserver.field_managers import MANAGED_FIELDS, manager_id, manager_name, with_text

@@ -6,12 +6,11 @@ at. The rest goes side by side, so that a thousand creates are one transaction b
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from actors.apimachinery.operation import Operation, operation_id
-from actors.apimachinery.status import ApiError, internal_error
+from actors.apimachinery.status import ApiError
 from actors.apiserver.access import Access
 from actors.apiserver.call import Call
 from actors.apiserver.registry import Registry
@@ -67,10 +66,13 @@ class Batch:
             try:
                 user = self._access.admit(self._request.sender, operation)
                 call = self._registry.resolve(operation, own_id, self._now_s, self._request, user)
+                keys = self._registry.keys_of(call)
             except ApiError as error:
                 self._finish(index, Outcome.of_error(error))
                 continue
-            keys = self._registry.keys_of(call)
+            except Exception as error:  # as in `_begin`
+                self._finish(index, Outcome.of_fault(error))
+                continue
             self._line_up(index, keys, writes=operation.verb not in ("get", "list"))
             if self._awaited[index]:
                 self._waiting[index] = call
@@ -106,9 +108,9 @@ class Batch:
         except ApiError as error:
             done(Outcome.of_error(error))
         except Exception as error:  # a fault of ours on one object must not take the others' operations down
-            traceback.print_exc()
-            if self._outcomes[index] is None:
-                done(Outcome.of_error(internal_error(f"{type(error).__name__}: {error}")))
+            if self._outcomes[index] is not None:
+                raise
+            done(Outcome.of_fault(error))
 
     def _finish(self, index: int, outcome: Outcome) -> None:
         if self._outcomes[index] is not None:

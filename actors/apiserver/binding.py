@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.meta import format_time, is_being_deleted
 from actors.apimachinery.operation import Object, encode_object
 from actors.apimachinery.status import FieldError, bad_request, conflict, invalid
-from actors.apiserver.call import Call, check_depth
+from actors.apiserver.call import Call
 from actors.apiserver.entry import Entry
 from actors.apiserver.write import Commit, Plan
 from broker.message import pack

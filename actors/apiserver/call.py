@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.status import ApiError, bad_request, not_found, status_failure
@@ -17,9 +16,8 @@ from actors.apiserver.storage_key import collection_of, path_of
 from actors.apiserver.write import Target
 from broker.message import Request
 
-#: A stored object may have this many bytes (etcd's default request limit), and nest this deep.
+#: A stored object may have this many bytes (etcd's default request limit).
 OBJECT_BYTES_MAX: Final = 1_572_864
-DEPTH_MAX: Final = 100
 
 
 #: Looks at a new object, and at the old one when it is no creation.
@@ -78,32 +76,6 @@ def check_size(blob: bytes) -> None:
     if len(blob) > OBJECT_BYTES_MAX:
         message = f"Request entity too large: limit is {OBJECT_BYTES_MAX}"
         raise ApiError(status_failure(413, "RequestEntityTooLarge", message))
-
-
-def check_depth(body: Any) -> None:
-    """Raises `ApiError` (400) for a body that nests too deep."""
-    if _brackets(body) <= DEPTH_MAX:  # it can't be deeper than that
-        return
-    level = [body]
-    for _ in range(DEPTH_MAX):
-        level = [
-            item
-            for container in level
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) is dict or type(item) is list
-        ]
-        if not level:
-            return
-    raise bad_request(f"the body is nested deeper than {DEPTH_MAX} levels")
-
-
-def _brackets(body: Any) -> int:
-    """How many objects and arrays it has at most; more than any limit when that can't be told fast."""
-    try:
-        text = orjson.dumps(body)
-    except TypeError:  # nested deeper than the encoder goes, or not JSON
-        return DEPTH_MAX + 1
-    return text.count(b"{") + text.count(b"[")
 
 
 def object_body(call: Call, api_version: str, kind: str) -> Object:

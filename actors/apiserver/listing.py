@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.apimachinery.request_options import EXACT, check_list_options
+from actors.apimachinery.resource_version import REVISION_MAX, parse_resource_version
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import SelectorError
 from actors.apimachinery.status import ApiError, bad_request, expired
@@ -23,6 +24,8 @@ from actors.apiserver.write import Outcome
 
 #: In a continue token: go on with the state as it is then, not as it was when the list began.
 INCONSISTENT: int = -1
+#: The limit of a list is a 64-bit number.
+LIMIT_MAX: int = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,12 @@ class Continue:
         try:
             content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             revision, start = content["rv"], content["start"]
-            if not isinstance(revision, int) or not isinstance(start, str) or content["v"] != "meta.k8s.io/v1":
+            if type(revision) is not int or not isinstance(start, str) or content["v"] != "meta.k8s.io/v1":
                 raise ValueError
-        except (ValueError, KeyError, TypeError, binascii.Error):
+            if not INCONSISTENT <= revision <= REVISION_MAX:
+                raise ValueError
+            start.encode()
+        except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
             raise bad_request("continue key is not valid: it must be the value a list answered with") from None
         return Continue(revision, start.rstrip("\0"))
 
@@ -70,26 +76,25 @@ def list_question(call: Call) -> ListQuestion:
     options = call.operation.options
     chosen = parse_filter(call)
     limit = options.get("limit") or 0
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= LIMIT_MAX:
         raise bad_request("limit must be a whole number that is not negative")
     token = options.get("continue") or ""
     version = str(options.get("resourceVersion") or "")
-    if version and not version.isdecimal():
-        raise bad_request(f'invalid resource version "{version}"')
+    stated = parse_resource_version(version)
     if token and version not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
     check_list_options(options)
     match = options.get("resourceVersionMatch") or ""
     if not match and limit and version not in ("", "0"):
         match = EXACT  # the legacy meaning: a page of a version is of just that one
-    exact = int(version) if match == EXACT and version not in ("", "0") else None
+    exact = stated if match == EXACT and stated else None
     return ListQuestion(
         call.resource,
         collection_of(call.resource),
         chosen,
         limit,
         Continue.parse(token) if token else None,
-        int(version) if version else None,
+        stated,
         exact,
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.apimachinery.operation import encode_object
-from actors.apimachinery.status import ApiError, bad_request, status_failure
+from actors.apimachinery.resource_version import parse_resource_version
+from actors.apimachinery.status import ApiError, status_failure
 from actors.apiserver.call import Call
 from actors.apiserver.conversion import shown_entry
 from actors.apiserver.entry import Entry
@@ -44,6 +45,8 @@ class Reader:
                 outcome = read()
             except ApiError as error:
                 outcome = Outcome.of_error(error, self._cache.revision)
+            except Exception as error:  # of one question; others wait for the same answer
+                outcome = Outcome.of_fault(error)
             done(outcome)
 
         if at_least is None:
@@ -63,9 +66,7 @@ class Reader:
 
     def get(self, call: Call, done: Done) -> None:
         """One object, or its scale."""
-        version = str(call.operation.options.get("resourceVersion") or "")
-        if version and not version.isdecimal():
-            raise bad_request(f'invalid resource version "{version}"')
+        version = parse_resource_version(str(call.operation.options.get("resourceVersion") or ""))
         collection, path = collection_of(call.resource), path_of(call.namespace, call.name)
 
         def read() -> Outcome:
@@ -77,7 +78,7 @@ class Reader:
             blob = encode_object(scale_of(call.resource, shown.object)) if is_scale else shown.data
             return Outcome(200, self._cache.revision, [blob], [entry.revision])
 
-        self.when_readable(int(version) if version else None, done, read)
+        self.when_readable(version, done, read)
 
     def list(self, call: Call, done: Done) -> None:
         """A page of a collection."""
@@ -104,6 +105,8 @@ class Reader:
                 outcome = self._too_old(None)
         except RequestError:
             outcome = self._too_old(None)
+        except Exception as error:  # one list must not take the server down
+            outcome = Outcome.of_fault(error)
         done(outcome)
 
     async def _page_from_store(self, question: ListQuestion, revision: int) -> Outcome:

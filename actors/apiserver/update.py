@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actors.apimachinery.defaults import apply_defaults
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.json_patch import apply_json_patch
 from actors.apimachinery.merge_patch import apply_merge_patch
 from actors.apimachinery.operation import Object, encode_object
@@ -17,7 +18,7 @@ from actors.apimachinery.status import ApiError, bad_request, conflict, invalid,
 from actors.apimachinery.strategic_merge import apply_strategic_merge
 from actors.apimachinery.strategy import is_unchanged, prepare_for_update, validate_update
 from actors.apiserver.admission import keep_cluster_ip
-from actors.apiserver.call import Call, check_depth, check_size, object_body
+from actors.apiserver.call import Call, check_size, object_body
 from actors.apiserver.conversion import is_stored_so, shown_entry, stored_object
 from actors.apiserver.decoding import decoded
 from actors.apiserver.deletion import is_finished

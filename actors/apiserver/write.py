@@ -8,6 +8,7 @@ the states are certain, they are read from the store first. So what a client is 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -42,6 +43,12 @@ class Outcome:
     def of_error(error: ApiError, revision: int = 0) -> Outcome:
         """A refusal."""
         return Outcome(error.code, revision, status=error.status)
+
+    @staticmethod
+    def of_fault(error: Exception) -> Outcome:
+        """A fault of ours, met on one operation: its client gets 500, the log the rest. Others are not concerned."""
+        traceback.print_exception(error)
+        return Outcome.of_error(internal_error(f"{type(error).__name__}: {error}"))
 
 
 class Target(NamedTuple):
@@ -133,6 +140,9 @@ class Writer:
             else:
                 self._look(write)
             return
+        except Exception as error:  # the transactions of others are in the same batch
+            write.done(Outcome.of_fault(error))
+            return
         if isinstance(plan, Commit) and not write.dry_run:
             self._commit(write, plan, states)
         elif not certain:
@@ -143,7 +153,10 @@ class Writer:
             write.done(plan.outcome)
 
     def _refuse(self, write: Write, error: ApiError) -> None:
-        instead = write.otherwise(error) if write.otherwise is not None else None
+        try:
+            instead = write.otherwise(error) if write.otherwise is not None else None
+        except ApiError as another:
+            error, instead = another, None
         if instead is not None:
             self.start(instead)
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 import yaml
 
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.status import ApiError, bad_request, status_failure
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
@@ -60,9 +62,11 @@ def decoded_patch(content: bytes, content_type: str) -> tuple[str, Any]:
 
 def _json(content: bytes) -> Any:
     try:
-        return orjson.loads(content)
+        value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body of the request is not valid JSON: {error}") from None
+    check_depth(value)
+    return value
 
 
 class _Loader(yaml.CSafeLoader):
@@ -74,6 +78,30 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _as_json(value: Any) -> Any:
+    """YAML's values as JSON has them: keys are texts, numbers finite. Raises `ValueError` for what JSON has not."""
+    if isinstance(value, dict):
+        return {_key(key): _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)  # as in JSON
+    if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    shown = type(value).__name__ if not isinstance(value, float) else str(value)
+    raise ValueError(f"it holds a value that JSON has not: {shown}")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, (int, float)):
+        return str(key)
+    raise ValueError(f"a key of a map is no text: {key}")
 
 
 def _check_events(content: bytes) -> None:
@@ -93,6 +121,6 @@ def _check_events(content: bytes) -> None:
 def _yaml(content: bytes) -> Any:
     try:
         _check_events(content)
-        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader, made stricter
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return _as_json(yaml.load(content, Loader=_Loader))  # noqa: S506 - a safe loader, made stricter
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError, RecursionError) as error:
         raise bad_request(f"the body of the request is not valid YAML: {error}") from None

@@ -93,10 +93,17 @@ def forwarded_ports(texts: list[str]) -> list[int]:
         raise bad_request(f"{CONNECTIONS_MAX} ports may be forwarded at once")
     ports: list[int] = []
     for word in words:
-        if not word.isdecimal() or not 0 < int(word) < 65536:
-            raise bad_request(f'unable to parse "{word}" as a port')
-        ports.append(int(word))
+        port = port_number(word)
+        if port is None:
+            raise bad_request(f'unable to parse "{word[:20]}" as a port')
+        ports.append(port)
     return ports
+
+
+def port_number(text: str) -> int | None:
+    """The port that a text states; None when it is none."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 5
+    return int(text) if is_number and 0 < int(text) < 65536 else None
 
 
 class Connection:
@@ -198,11 +205,13 @@ class Tunnel:
     async def _open(self, frame: Frame) -> None:
         headers = frame.headers
         identifier, kind, port = headers.get("requestid", ""), headers.get("streamtype"), headers.get("port", "")
-        pair = self._pairs.setdefault(identifier, _Pair(identifier))
-        if kind not in ("data", "error") or not port.isdecimal() or len(self._by_stream) >= 2 * CONNECTIONS_MAX:
+        number = port_number(port)
+        too_many = len(self._by_stream) >= 2 * CONNECTIONS_MAX or frame.stream in self._by_stream
+        if kind not in ("data", "error") or number is None or too_many:
             await self.send(reset_frame(frame.stream, REFUSED_STREAM))
             return
-        pair.port = int(port)
+        pair = self._pairs.setdefault(identifier, _Pair(identifier))
+        pair.port = number
         if kind == "data":
             pair.data = frame.stream
         else:

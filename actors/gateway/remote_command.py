@@ -36,6 +36,8 @@ MESSAGE_BYTES_MAX: Final = 1024 * 1024
 #: The connection is kept alive by a ping so often, and given up when none is answered.
 PING_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 2.0
+#: A terminal has so many columns and rows at the most: 16 bits each.
+CELLS_MAX: Final = 65_535
 
 
 def stream_question(path: RequestPath, pod: Object, query: MultiMapping[str]) -> dict[str, Any]:
@@ -155,9 +157,10 @@ def terminal_size(content: bytes) -> tuple[int, int] | None:
     """Columns and rows of a resize message; None when it isn't one."""
     try:
         size = orjson.loads(content)
-        return int(size["Width"]), int(size["Height"])
-    except (ValueError, TypeError, KeyError):
+        width, height = int(size["Width"]), int(size["Height"])
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
+    return (width, height) if 0 <= width <= CELLS_MAX and 0 <= height <= CELLS_MAX else None
 
 
 def outcome_status(ended: Ended, verb: str) -> Object:

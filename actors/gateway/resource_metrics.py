@@ -13,8 +13,8 @@ from typing import Any, Final
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource, new_resource
-from actors.apimachinery.selector import LabelSelector
-from actors.apimachinery.status import not_found
+from actors.apimachinery.selector import LabelSelector, SelectorError
+from actors.apimachinery.status import bad_request, not_found
 from actors.client.client import Client
 from actors.gateway.container_choice import kubelet_name
 from actors.gateway.request_path import RequestPath
@@ -59,6 +59,10 @@ class ResourceMetrics:
 
     async def answer(self, path: RequestPath, label_selector: str) -> Object:
         """The object or list that a path names. Raises `ApiError`."""
+        try:
+            selector = LabelSelector.parse(label_selector)
+        except SelectorError as error:
+            raise bad_request(str(error)) from None
         await self._look()
         time = format_time(self._ctx.wall_s())
         resource = path.resource
@@ -72,7 +76,6 @@ class ResourceMetrics:
             ]
         if path.name:
             return _named(items, path)
-        selector = LabelSelector.parse(label_selector)
         chosen = [item for item in items if selector.matches(item["metadata"].get("labels") or {})]
         return {
             "kind": resource.list_kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -127,6 +128,13 @@ class GatewayServer:
         except web.HTTPException as error:
             reason = "RequestEntityTooLarge" if error.status == 413 else "BadRequest"
             return refusal(ApiError(status_failure(error.status, reason, error.reason)))
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception as error:  # a fault of ours: its client is told so in the form it can read, the log the rest
+            traceback.print_exc()
+            if request.writer.output_size > 0:  # an answer has begun; the connection ends
+                raise
+            return refusal(internal_error(f"{type(error).__name__}: {error}"))
 
     async def _route(self, request: web.BaseRequest, call: _Call) -> web.StreamResponse:
         certificate = request.transport.get_extra_info("peercert") if request.transport else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ from actors.gateway.request_path import RequestPath
 Query = Mapping[str, str]
 
 UNKNOWN_MANAGER: Final = "unknown"
+
+_IS_WHOLE: Final = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
+#: So much of a parameter that is no number is repeated to who sent it.
+SHOWN_MAX: Final = 40
 
 _READ_OPTIONS: Final = (
     "labelSelector",
@@ -36,10 +41,12 @@ def whole_number(query: Query, name: str) -> int | None:
     text = query.get(name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    shown = text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
+    if not _IS_WHOLE(text):
+        raise bad_request(f'strconv.ParseInt: parsing "{shown}": invalid syntax')
+    if len(text) > SHOWN_MAX or not -(2**63) <= int(text) < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{shown}": value out of range')
+    return int(text)
 
 
 def is_watch(method: str, path: RequestPath, query: Query) -> bool:

@@ -15,6 +15,7 @@ import orjson
 
 from actors.apimachinery.operation import Object, Operation
 from actors.apimachinery.request_options import check_list_options
+from actors.apimachinery.resource_version import parse_resource_version
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.selector import FieldSelector, LabelSelector, SelectorError
 from actors.apimachinery.status import ApiError, bad_request, expired
@@ -51,8 +52,7 @@ class WatchQuestion:
 def watch_question(path: RequestPath, query: Query, form: Form) -> WatchQuestion:
     """Reads a request. Raises `ApiError` (400, 422)."""
     since = query.get("resourceVersion") or ""
-    if since and not since.isdecimal():
-        raise bad_request(f'invalid resource version "{since}"')
+    parse_resource_version(since)
     field_selector = query.get("fieldSelector") or ""
     if path.name:
         field_selector = f"metadata.name={path.name}"

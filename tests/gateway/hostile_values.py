@@ -1,0 +1,794 @@
+"""Hostile requests, drawn from what a server says it serves: near-valid bodies, mutated; odd parameters and headers.
+
+    made = RequestMaker(random.Random(7), targets).request()
+
+Everything follows from the random numbers, so that a seed is a request.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+import yaml
+
+from actors.apimachinery.protobuf.messages import Field, messages
+
+#: Objects of ours have names that begin so, and are in this namespace.
+PREFIX: Final = "fuzz-"
+NAMESPACE: Final = "fuzz"
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for level in range(depth):
+        value = {"a": value} if level % 3 else [value]
+    return value
+
+
+SCALARS: Final[tuple[Any, ...]] = (
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2**31,
+        -(2**31) - 1,
+        2**53 + 1,
+        2**63 - 1,
+        2**63,
+        -(2**63),
+        2**64,
+        -(2**70),
+        10**400,
+    ),
+    *(1.5, -0.0, 1e308, float("nan"), float("inf"), float("-inf"), 5e-324),
+    *(
+        "",
+        " ",
+        "a",
+        "A_b",
+        "-",
+        ".",
+        "..",
+        "../../etc",
+        "%00",
+        "a" * 64,
+        "a" * 300,
+        "x" * 70_000,
+        "\x00",
+        "\n",
+        "\u2028",
+    ),
+    *("\ud800", "é", "👩‍👩‍👧", "\u202e", "${x}", "{{.a}}", "$(A)", "a/b", "a/b/c", "example.com/a", "k8s.io/x", "true"),
+    *("2026-13-45T99:99:99Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2026-01-01"),
+    *("1e99999999999", "999999999999999999999Ei", "-1", "0x10", "1e-400", "1Gi", ".5", "+", "100%", "1000%", "-5%"),
+    *(
+        "10.96.0.1",
+        "999.1.1.1",
+        "::1",
+        "10.0.0.0/33",
+        "0.0.0.0/0",
+        "* * * * *",
+        "@every 1ns",
+        "0 0 30 2 *",
+        "IfNotPresent",
+    ),
+    *(
+        "YQ==",
+        "!",
+        "AAAA" * 50,
+        "Always",
+        "RollingUpdate",
+        "None",
+        "null",
+        "(",
+        "(a+)+$",
+        "self.x",
+        "self",
+        "system:masters",
+    ),
+)
+WHOLES: Final[tuple[Any, ...]] = ([], {}, [None], [[]], [{}], {"": None}, {"a": [1, {"b": None}]}, ["a"] * 200)
+METADATA: Final[Mapping[str, Sequence[Any]]] = {
+    "name": ("", "A", "a b", "a/b", "..", "x" * 254, "\u00e9", 7, None, "%2e"),
+    "generateName": ("", "a-", "A_", "x" * 300, 7),
+    "namespace": ("", "default", "no-such", "A", 7),
+    "labels": (
+        {"a": None},
+        {"": ""},
+        {"a/b/c": "d"},
+        {"a": "x" * 64},
+        {"a": 1},
+        [],
+        {"k" * 64: ""},
+        {"é": "é"},
+        {"a": "-"},
+    ),
+    "annotations": ({"a": None}, {"": ""}, {"A": "x" * 300_000}, {"a": 1}, [], "a", {"a b": "\x00"}),
+    "finalizers": (
+        [""],
+        ["a"],
+        ["example.com/a"],
+        [None],
+        ["foregroundDeletion", "orphan"],
+        "a",
+        ["a/b/c"],
+        ["x/y"] * 3,
+    ),
+    "ownerReferences": (
+        [{}],
+        [None],
+        [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1"}],
+        [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1", "controller": True}] * 2,
+        [{"apiVersion": "a/b/c", "kind": "", "name": "", "uid": ""}],
+        [{"apiVersion": "v1", "kind": "Event", "name": "a", "uid": "1", "blockOwnerDeletion": "yes"}],
+    ),
+    "managedFields": (
+        [],
+        [{}],
+        [None],
+        [
+            {
+                "manager": "a",
+                "operation": "Update",
+                "apiVersion": "v1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:x": {}},
+            }
+        ],
+        [{"manager": "a", "operation": "Apply", "apiVersion": "no/v9", "fieldsType": "FieldsV1", "fieldsV1": {"": 1}}],
+        [
+            {
+                "manager": "a",
+                "operation": "Apply",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:a": {"k:{": {}, "v:nan": {}}},
+            }
+        ],
+        [{"operation": "Boo", "fieldsType": "FieldsV2", "fieldsV1": _nested(60), "time": "x", "subresource": 7}],
+        [{"operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:metadata": {"f:labels": {"i:99999999999": {}}}}}],
+    ),
+    "resourceVersion": ("0", "1", "", "-1", "abc", "99999999999999999999999999", 7, "٣"),
+    "uid": ("", "1", "x" * 300, 7),
+    "creationTimestamp": (None, "", "x", 7, "2026-01-01T00:00:00Z"),
+    "deletionTimestamp": (None, "", "2026-01-01T00:00:00Z", 7),
+    "deletionGracePeriodSeconds": (0, -1, 2**63, "1"),
+    "generation": (0, -1, 2**63, 2**65, "1", 1.5),
+    "selfLink": ("x",),
+}
+QUERY: Final[Mapping[str, Sequence[str]]] = {
+    "labelSelector": (
+        "a",
+        "!a",
+        "a=b",
+        "a in (b,c)",
+        "a in (",
+        "a notin ()",
+        "a>1",
+        "a>b",
+        ",",
+        "a=b=c",
+        "\u00e9",
+        "a==b,c!=d",
+    ),
+    "fieldSelector": (
+        "metadata.name=a",
+        "metadata.name!=a",
+        "spec.nodeName=",
+        "x=y",
+        "a",
+        "=",
+        "\\",
+        "metadata.name=a\\,b",
+    ),
+    "limit": (
+        "0",
+        "1",
+        "2",
+        "-1",
+        "x",
+        "9223372036854775807",
+        "9223372036854775808",
+        "9" * 30,
+        "1_0",
+        "٣",
+        " 1",
+        "1.5",
+    ),
+    "continue": ("x", "", "AAAA", "eyJ2IjoxfQ", "e30", "bnVsbA", "WzFd", "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6IngifQ"),
+    "resourceVersion": ("0", "1", "-1", "x", "9" * 30, "9" * 5000, "99999", "٣", "1.0", ""),
+    "resourceVersionMatch": ("Exact", "NotOlderThan", "x", ""),
+    "watch": ("1", "0", "true", "x"),
+    "sendInitialEvents": ("true", "false", "x"),
+    "allowWatchBookmarks": ("true", "x"),
+    "timeoutSeconds": ("1", "-1", "x", "0.5"),
+    "dryRun": ("All", "None", "", "x"),
+    "fieldManager": ("a", "", "x" * 129, "\x00", "é", "\n"),
+    "fieldValidation": ("Strict", "Warn", "Ignore", "x", ""),
+    "force": ("true", "false", "x", ""),
+    "pretty": ("true", "x"),
+    "gracePeriodSeconds": ("0", "1", "-1", "x", "9" * 30, "1e3"),
+    "propagationPolicy": ("Background", "Foreground", "Orphan", "x"),
+    "orphanDependents": ("true", "x"),
+    "includeObject": ("None", "Object", "Metadata", "x"),
+    "container": ("a", "x", "", "../a"),
+    "follow": ("false", "x"),
+    "tailLines": ("1", "-1", "9" * 30, "x"),
+    "sinceSeconds": ("1", "-1", "9" * 30, "9" * 300),
+    "sinceTime": ("2026-01-01T00:00:00Z", "x", "9999-12-31T23:59:59+99:00"),
+    "limitBytes": ("0", "1", "-1", "9" * 30),
+    "previous": ("true",),
+    "timestamps": ("true", "x"),
+    "command": ("ls", "\x00"),
+    "stdin": ("true",),
+    "ports": ("80", "0", "9" * 5000, "x", "80,81", "٣"),
+    "\u00e9": ("x",),
+}
+ACCEPTS: Final = (
+    "application/json",
+    "*/*",
+    "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+    "application/json;as=Table;v=v1beta1;g=meta.k8s.io",
+    "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+    "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+    "application/json;as=Table;v=v9;g=meta.k8s.io",
+    "application/json;as=Nothing",
+    PROTOBUF,
+    f"{PROTOBUF},application/json;q=nan",
+    "application/yaml",
+    "text/html;q=0.9,*/*;q=inf",
+    ",;=,;q=x",
+    "a" * 3000,
+)
+BODY_TYPES: Final = ("application/json", "application/yaml", PROTOBUF)
+PATCH_TYPES: Final = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+ODD_TYPES: Final = (
+    "",
+    "text/plain",
+    "application/json; charset=utf-16",
+    "application/xml",
+    "\xff",
+    "x" * 500,
+    *PATCH_TYPES,
+)
+
+
+#: How often each is drawn.
+VERBS: Final = {
+    "create": 12,
+    "update": 8,
+    "patch": 10,
+    "apply": 8,
+    "delete": 4,
+    "get": 2,
+    "list": 4,
+    "watch": 1,
+    "other": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A resource as discovery describes it."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    subresources: tuple[str, ...]
+    base: Mapping[str, Any]
+    """A valid object."""
+    message: str = ""
+    """Its protobuf message."""
+
+    @property
+    def root(self) -> str:
+        return f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, ready to be sent."""
+
+    method: str
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+    def __str__(self) -> str:
+        shown = self.body if self.body is None or len(self.body) < 1500 else self.body[:1500] + b"..."
+        return f"{self.method} {self.path[:400]} {self.headers} {shown!r}"
+
+
+class RequestMaker:
+    """Makes requests."""
+
+    def __init__(
+        self,
+        draw: random.Random,
+        targets: Sequence[Target],
+        schemas: Mapping[str, Mapping[str, Any]],
+        paths: Sequence[str],
+    ) -> None:
+        self.draw = draw
+        self._targets = targets
+        self._schemas = schemas
+        self._paths = paths
+
+    def request(self) -> Request:
+        """The next one."""
+        draw = self.draw
+        if draw.random() < 0.04:
+            return Request(
+                draw.choice(("GET", "HEAD", "POST", "PUT")), draw.choice(self._paths) + self._query(), self._headers()
+            )
+        target = draw.choice(self._targets)
+        subresource = draw.choice(target.subresources) if target.subresources and draw.random() < 0.3 else ""
+        name = f"{PREFIX}{draw.randrange(4)}" if target.kind not in _OWN_NAMES else str(target.base["metadata"]["name"])
+        if draw.random() < 0.03:
+            name = draw.choice(("..", "%2e%2e", "a%2fb", "x" * 300, "%ff", "é", "A", "%00", "no-such"))
+        verb = draw.choices(*zip(*VERBS.items(), strict=True))[0]
+        request = self._of(verb, target, quote(name, safe="%."), subresource)
+        request.headers = {**self._headers(), **request.headers}
+        if draw.random() < 0.02:
+            request.headers["Content-Encoding"] = draw.choice(("gzip", "deflate", "br", "x"))
+        return request
+
+    def _of(self, verb: str, target: Target, name: str, subresource: str) -> Request:
+        draw = self.draw
+        namespace = draw.choice((NAMESPACE,) * 30 + ("no-such", "A", "default"))
+        place = target.root + (f"/namespaces/{namespace}" if target.namespaced else "") + f"/{target.plural}"
+        one = f"{place}/{name}" + (f"/{subresource}" if subresource else "")
+        if verb == "list":
+            anywhere = draw.choice((place, place, f"{target.root}/{target.plural}"))
+            return Request(draw.choice(("GET", "GET", "GET", "HEAD")), anywhere + self._query())
+        if verb == "watch":
+            return Request("GET", draw.choice((place, one)) + self._query("watch=1&timeoutSeconds=1"))
+        if verb in ("get", "delete"):
+            request = Request("GET" if verb == "get" else "DELETE", one + self._query())
+            if verb == "delete" and draw.random() < 0.5:
+                request.headers, request.body = self._encoded(
+                    self._delete_options(), ("application/json", "application/yaml")
+                )
+            return request
+        if verb == "other":
+            where = draw.choice((place, one, one + "/x", place + "/"))
+            # A whole collection is deleted by its test alone: of ours, nothing else may go.
+            request = Request(draw.choice(("OPTIONS", "TRACE", "POST", "PUT", "PATCH", "FOO")), where + self._query())
+            request.headers, request.body = self._encoded(self._object(target, name), BODY_TYPES)
+            return request
+        if verb == "patch":
+            return self._patch(target, one)
+        if verb == "apply":
+            query = draw.choice(("?fieldManager=a", "?fieldManager=b&force=true", self._query()))
+            headers, body = self._encoded(self._object(target, name), ("application/yaml", "application/json"))
+            return Request("PATCH", one + query, {**headers, "Content-Type": PATCH_TYPES[3]}, body)
+        method, where = ("POST", one if subresource else place) if verb == "create" else ("PUT", one)
+        headers, body = self._encoded(self._object(target, name, subresource), BODY_TYPES, target.message, name)
+        return Request(method, where + self._query(), headers, body)
+
+    def _query(self, start: str = "") -> str:
+        draw = self.draw
+        chosen = [start] if start else []
+        for _ in range(draw.choice((0, 0, 1, 1, 2, 4))):
+            name = draw.choice(list(QUERY))
+            if not (start and name in ("watch", "timeoutSeconds")):
+                chosen.append(f"{quote(name)}={quote(draw.choice(QUERY[name]))}")
+        if any(each.startswith(("watch", "follow")) for each in chosen):
+            chosen.append("timeoutSeconds=1")
+        return "?" + "&".join(chosen) if chosen else ""
+
+    def _headers(self) -> dict[str, str]:
+        draw, headers = self.draw, {}
+        if draw.random() < 0.15:
+            headers["Accept"] = draw.choice(ACCEPTS)
+        if draw.random() < 0.1:
+            headers["User-Agent"] = draw.choice(("", "x" * 5000, "\xff", "kubectl/v1", "\t/"))
+        if draw.random() < 0.1:
+            headers["Accept-Encoding"] = draw.choice(("gzip", "br", "gzip;q=0", "*"))
+        if draw.random() < 0.02:
+            headers |= draw.choice(
+                (
+                    {"Impersonate-Group": "x"},
+                    {"Impersonate-User": "a", "Impersonate-Extra-%ff": "x"},
+                    {"Impersonate-User": "system:serviceaccount:"},
+                    {"Impersonate-User": "system:node:"},
+                    {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "x"},
+                    {"Expect": "100-continue"},
+                    {"Expect": "x"},
+                )
+            )
+        return headers
+
+    # Bodies
+
+    def _object(self, target: Target, name: str, subresource: str = "") -> Any:
+        draw = self.draw
+        obj: Any = copy.deepcopy(dict(target.base))
+        if subresource == "scale":
+            obj = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}, "spec": {"replicas": 1}}
+        elif subresource == "token":
+            obj = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+        elif subresource == "eviction":
+            obj = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {}}
+        elif subresource == "binding":
+            obj = {"apiVersion": "v1", "kind": "Binding", "metadata": {}, "target": {"kind": "Node", "name": "node-1"}}
+        obj.setdefault("metadata", {})["name"] = name
+        if draw.random() < 0.1:
+            return obj
+        for _ in range(draw.choice((0, 1, 1, 2, 3))):
+            self._add_from_schema(obj, target)
+        for _ in range(draw.choice((0, 1, 1, 1, 2, 4))):
+            obj = self._mutated(obj)
+        return obj
+
+    def _delete_options(self) -> Any:
+        options: Any = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        for name in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents", "preconditions", "dryRun"):
+            if self.draw.random() < 0.4:
+                options[name] = self.draw.choice(
+                    (
+                        0,
+                        1,
+                        -1,
+                        2**70,
+                        "x",
+                        "Foreground",
+                        ["All"],
+                        {"uid": "x"},
+                        {"resourceVersion": 7},
+                        None,
+                        True,
+                        [[]],
+                    )
+                )
+        return self._mutated(options) if self.draw.random() < 0.3 else options
+
+    def _add_from_schema(self, obj: Any, target: Target) -> None:
+        """Fill some field of the object from the schema of its kind."""
+        schema = self._schemas.get(f"{target.api_version}/{target.kind}") or {}
+        properties = schema.get("properties") or {}
+        names = [name for name in properties if name not in ("apiVersion", "kind", "metadata")]
+        if names:
+            name = self.draw.choice(names)
+            made = self._from_schema(properties[name], 0)
+            if isinstance(made, dict) and isinstance(obj.get(name), dict):
+                obj[name] = {**obj[name], **made} if self.draw.random() < 0.7 else {**made, **obj[name]}
+            else:
+                obj.setdefault(name, made)
+
+    def _from_schema(self, schema: Mapping[str, Any], depth: int) -> Any:
+        draw = self.draw
+        for part in (schema, *schema.get("allOf", ())):
+            if "$ref" in part:
+                return self._from_schema(self._schemas.get(part["$ref"].rpartition("/")[2], {}), depth)
+        kind = schema.get("type")
+        if kind == "object" or "properties" in schema:
+            made = {}
+            names = list(schema.get("properties") or ())
+            required = schema.get("required") or ()
+            if depth < 7:
+                for name in {*required, *draw.sample(names, min(len(names), draw.choice((0, 1, 1, 2, 3))))}:
+                    made[name] = self._from_schema((schema.get("properties") or {}).get(name, {}), depth + 1)
+                if isinstance(schema.get("additionalProperties"), dict):
+                    made[draw.choice(("a", "b", "example.com/a", ""))] = self._from_schema(
+                        schema["additionalProperties"], depth + 1
+                    )
+            return made
+        if kind == "array":
+            return [self._from_schema(schema.get("items", {}), depth + 1) for _ in range(draw.choice((0, 1, 1, 2)))]
+        if schema.get("enum"):
+            return draw.choice(schema["enum"])
+        if draw.random() < 0.15:
+            return draw.choice(SCALARS)
+        return {
+            "integer": lambda: draw.choice((0, 1, 1, 2, 5, 80, -1, 65536)),
+            "number": lambda: draw.choice((0, 1.5)),
+            "boolean": lambda: draw.random() < 0.5,
+            "string": lambda: draw.choice(
+                ("a", "b", "1", "1Gi", "a.example.com", "example.com/a", "2026-01-01T00:00:00Z", "YQ==")
+            ),
+        }.get(str(kind), lambda: draw.choice(({}, "a", 1)))()
+
+    def _mutated(self, root: Any) -> Any:
+        """The object with something wrong in one place."""
+        draw = self.draw
+        if isinstance(root, dict) and draw.random() < 0.3:
+            metadata = root.get("metadata")
+            if isinstance(metadata, dict):
+                name = draw.choice(list(METADATA))
+                metadata[name] = copy.deepcopy(draw.choice(METADATA[name]))
+                return root
+        places = list(_places(root))
+        if not places:
+            return self._hostile()
+        container, key = draw.choice(places)
+        change = draw.random()
+        if change < 0.15:
+            del container[key]
+        elif change < 0.3:
+            container[key] = [container[key]] if draw.random() < 0.5 else {"a": container[key]}
+        elif change < 0.4 and isinstance(container, dict):
+            container[draw.choice(("unknown", "", "a.b", "é", "$patch", "$setElementOrder/a", "x" * 300))] = (
+                self._hostile()
+            )
+        elif change < 0.45 and isinstance(container, list):
+            container.append(copy.deepcopy(container[key]))
+        elif change < 0.5:
+            container[key] = _Twice(container[key], self._hostile())
+        else:
+            container[key] = self._hostile()
+        return root
+
+    def _hostile(self) -> Any:
+        draw = self.draw
+        chance = draw.random()
+        if chance < 0.75:
+            return draw.choice(SCALARS)
+        if chance < 0.95:
+            return copy.deepcopy(draw.choice(WHOLES))
+        return _nested(draw.choice((50, 95, 105, 300, 600, 1100)))
+
+    def _patch(self, target: Target, path: str) -> Request:
+        draw = self.draw
+        kind = draw.choice(PATCH_TYPES[:3])
+        if kind == PATCH_TYPES[0]:
+            body: Any = [self._json_patch_step(target) for _ in range(draw.choice((0, 1, 1, 2, 5)))]
+        else:
+            whole = self._object(target, draw.choice((path.split("/")[-1], "other")))
+            body = whole
+            if isinstance(whole, dict):
+                body = {key: whole[key] for key in whole if draw.random() < 0.6}
+                if draw.random() < 0.3:
+                    self._add_directive(body)
+        if draw.random() < 0.1:
+            body = self._mutated(body)
+        headers, content = self._encoded(body, ("application/json",))
+        headers["Content-Type"] = kind if draw.random() < 0.97 else draw.choice(ODD_TYPES)
+        return Request("PATCH", path + self._query(), headers, content)
+
+    def _add_directive(self, body: Any) -> None:
+        """A strategic merge patch's own words, where they may or may not fit."""
+        draw = self.draw
+        places = [container for container, _ in _places(body) if isinstance(container, dict)] or [body]
+        draw.choice(places)[
+            draw.choice(("$patch", "$retainKeys", "$deleteFromPrimitiveList/finalizers", "$setElementOrder/containers"))
+        ] = draw.choice(("replace", "delete", "merge", "x", None, 7, [], ["a"], [{"name": "a"}], [None], {}))
+
+    def _json_patch_step(self, target: Target) -> Any:
+        draw = self.draw
+        places = [
+            "",
+            "/",
+            "/metadata",
+            "/metadata/labels",
+            "/metadata/labels/a",
+            "/spec",
+            "/status",
+            "/spec/-",
+            "/metadata/name",
+        ]
+        places += [f"/metadata/{name}" for name in METADATA] + [
+            "/spec/containers/0",
+            "/spec/containers/-",
+            "/~2",
+            "/a/01",
+            "x",
+        ]
+        places += [f"/{name}" for name in target.base]
+        step: Any = {"op": draw.choice(("add", "remove", "replace", "move", "copy", "test", "x"))}
+        step["path"] = draw.choice(places)
+        step["from"] = draw.choice(places)
+        step["value"] = draw.choice((self._hostile(), {}, "a"))
+        for name in list(step):
+            if draw.random() < 0.03:
+                step[name] = draw.choice(SCALARS)
+            elif draw.random() < 0.03:
+                del step[name]
+        return step
+
+    def _encoded(
+        self, value: Any, types: Sequence[str], message: str = "", name: str = ""
+    ) -> tuple[dict[str, str], bytes]:
+        """The body and its header."""
+        draw = self.draw
+        kind = draw.choice((types[0], *types))
+        content: bytes
+        if kind == PROTOBUF and message:
+            content = protobuf_body(draw, message, name)
+        elif kind == "application/yaml":
+            content = as_yaml(value, draw)
+        else:
+            content = as_json(value)
+        if draw.random() < 0.03 and content:
+            at = draw.randrange(len(content))
+            content = (
+                content[:at]
+                + draw.choice((b"", b"\x00", b"\xff", b"{", b'"', b"1e999"))
+                + content[at + draw.randrange(2) :]
+            )
+        if draw.random() < 0.03:
+            kind = draw.choice(ODD_TYPES)
+        return {"Content-Type": kind}, content
+
+
+_OWN_NAMES: Final = frozenset({"APIService", "CSIDriver", "CustomResourceDefinition", "IPAddress"})
+
+
+class _Twice:
+    """Two values for one key."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.values = (first, second)
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container and key in a value."""
+    found: list[tuple[Any, Any]] = []
+    waiting = [value]
+    while waiting and len(found) < 500:
+        container = waiting.pop()
+        keys = (
+            list(container)
+            if isinstance(container, dict)
+            else range(len(container))
+            if isinstance(container, list)
+            else ()
+        )
+        for key in keys:
+            found.append((container, key))
+            waiting.append(container[key])
+    return found
+
+
+def as_json(value: Any) -> bytes:
+    """JSON, also of what JSON has not: NaN, lone surrogates, keys that stand twice, any depth."""
+    parts: list[str] = []
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _Raw):
+            parts.append(item.text)
+        elif isinstance(item, dict):
+            pieces: list[Any] = [_Raw("{")]
+            for key, inner in item.items():
+                for each in inner.values if isinstance(inner, _Twice) else (inner,):
+                    pieces += [_Raw(("," if len(pieces) > 1 else "") + json.dumps(key) + ":"), each]
+            waiting += reversed([*pieces, _Raw("}")])
+        elif isinstance(item, list):
+            pieces = [_Raw("[")]
+            for index, inner in enumerate(item):
+                pieces += [_Raw("," if index else ""), inner]
+            waiting += reversed([*pieces, _Raw("]")])
+        elif isinstance(item, _Twice):
+            waiting.append(item.values[1])
+        else:
+            parts.append(json.dumps(item))
+    return "".join(parts).encode("utf-8", "surrogatepass")
+
+
+class _Raw:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def as_yaml(value: Any, draw: random.Random) -> bytes:
+    """YAML; now and then with what JSON has not: other keys than texts, binary, dates, sets."""
+    try:
+        text = yaml.dump(json.loads(as_json(value)), Dumper=yaml.CSafeDumper, allow_unicode=True)
+    except (ValueError, RecursionError, UnicodeError):
+        return as_json(value)
+    if draw.random() < 0.2:
+        text += draw.choice(
+            (
+                *(
+                    "1: 2\n",
+                    "true: x\n",
+                    "null: x\n",
+                    "? [a, b]\n: c\n",
+                    "x: .nan\n",
+                    "x: .inf\n",
+                    "x: !!binary YQ==\n",
+                ),
+                *(
+                    "x: 2026-01-01\n",
+                    "x: !!set {a, b}\n",
+                    "x: 0x1F\n",
+                    "x: 1_000\n",
+                    "x: 99999999999999999999999\n",
+                    "---\na: b\n",
+                ),
+                *(
+                    "x: !!timestamp 2026-01-01\n",
+                    "x: !!omap [a: b]\n",
+                    "x: !!pairs [a: b]\n",
+                    "<<: {a: b}\n",
+                    "x: 1:30\n",
+                ),
+            )
+        )
+    return text.encode("utf-8", "surrogatepass")
+
+
+# Protobuf
+
+
+def _varint(number: int) -> bytes:
+    number &= 2**64 - 1
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _tagged(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def protobuf_body(draw: random.Random, message: str, name: str) -> bytes:
+    """A message of a kind, with some of its fields, a few of them wrong."""
+    group_version, _, kind = message.removeprefix("@").rpartition("/")
+    known = messages().get(kind, {})
+    raw = b"".join(
+        _proto_field(draw, number, field, 0) for number, field in known.items() if number > 1 and draw.random() < 0.5
+    )
+    metadata = _tagged(1, name.encode())
+    raw = _tagged(1, metadata + (_proto_message(draw, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", 3))) + raw
+    type_meta = _tagged(1, group_version.encode()) + _tagged(2, kind.rpartition(".")[2].encode())
+    return b"k8s\0" + _tagged(1, type_meta) + _tagged(2, raw)
+
+
+def _proto_message(draw: random.Random, name: str, depth: int) -> bytes:
+    known = messages().get(name, {})
+    if depth > 6:
+        return b""
+    return b"".join(_proto_field(draw, number, each, depth) for number, each in known.items() if draw.random() < 0.3)
+
+
+def _proto_field(draw: random.Random, number: int, field: Field, depth: int) -> bytes:
+    if draw.random() < 0.02:
+        return draw.choice(
+            (
+                _varint(number << 3) + _varint(2**64 - 1),
+                _tagged(number, b"\xff\xff"),
+                _varint(number << 3 | 1) + b"\0" * 8,
+            )
+        )
+    if field.form == "map":
+        return _tagged(
+            number, _tagged(1, draw.choice((b"a", b"", b"\xff"))) + _proto_field(draw, 2, _plain(field), depth + 1)
+        )
+    if field.is_message:
+        return _tagged(number, _proto_message(draw, field.type, depth + 1))
+    make: Mapping[str, Callable[[], bytes]] = {
+        "i": lambda: _varint(number << 3) + _varint(draw.choice((0, 1, 2, 2**31, 2**63, -1))),
+        "b": lambda: _varint(number << 3) + _varint(draw.choice((0, 1, 2))),
+        "d": lambda: _varint(number << 3 | 1) + struct.pack("<d", draw.choice((0.0, 1.5, float("nan"), float("inf")))),
+        "q": lambda: _tagged(number, _tagged(1, draw.choice((b"1", b"1Gi", b"x", b"", b"1e99999999999")))),
+        "t": lambda: _tagged(number, b"\x08" + _varint(draw.choice((0, 1, 2**40, 2**62, -1)))),
+        "u": lambda: _tagged(number, b"\x08" + _varint(draw.choice((0, 1, 2**40, 2**62, -1)))),
+        "I": lambda: _tagged(number, draw.choice((b"\x08\x00\x10\x05", b"\x08\x01\x1a\x0250", b"\x08\x07"))),
+        "j": lambda: _tagged(number, _tagged(1, draw.choice((b"{}", b"1", b"{", b"[" * 2000, b"NaN")))),
+    }
+    return make.get(field.type, lambda: _tagged(number, draw.choice((b"a", b"", b"\xff", b"a" * 300, b"\x00"))))()
+
+
+def _plain(field: Field) -> Field:
+    return Field(field.name, field.type)
