@@ -9,14 +9,19 @@ Malformed patches are 400 BadRequest; well-formed ones that can't be carried out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
+import orjson
+
+from actors.apimachinery.depth import check_depth
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, bad_request, format_value, status_failure
 
 #: Kubernetes refuses longer patches (``maxJSONPatchOperations``).
 OPERATIONS_MAX: Final = 10_000
+#: All copies of a patch together may have so many bytes of JSON (``JSONPatchMaxCopyBytes``): a few doublings would do.
+COPIED_BYTES_MAX: Final = 3 * 1024 * 1024
 
 _MISSING: Final = object()
 _OPERATIONS: Final = frozenset({"add", "remove", "replace", "move", "copy", "test"})
@@ -33,18 +38,20 @@ def apply_json_patch(obj: Object, patch: Any) -> Object:
     if len(patch) > OPERATIONS_MAX:
         message = f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(patch)}"
         raise ApiError(status_failure(413, "RequestEntityTooLarge", message))
-    document: Any = obj
+    document = _Document(obj)
     for operation in patch:
         _check(operation)
         try:
-            document = _apply(document, operation)
+            document.apply(operation)
         except _Failure as failure:
             message = "the server rejected our request due to an error in our request"
             details = {"causes": [{"reason": "UnexpectedServerResponse", "message": str(failure)}]}
             raise ApiError(status_failure(422, "Invalid", message, details)) from None
-    if not isinstance(document, dict):
+    patched = document.root
+    if not isinstance(patched, dict):
         raise bad_request("a patched object must be an object")
-    return document
+    check_depth(patched)
+    return patched
 
 
 def _check(operation: Any) -> None:
@@ -59,27 +66,82 @@ def _check(operation: Any) -> None:
         raise bad_request(f'{operation["op"]} operation is missing its "value"')
 
 
-def _apply(document: Any, operation: Object) -> Any:
-    kind = operation["op"]
-    path = parse_pointer(operation["path"])
-    if kind == "add":
-        return _edit(document, path, lambda parent, token: _add(parent, token, operation["value"]))
-    if kind == "replace":
-        return _edit(document, path, lambda parent, token: _replace(parent, token, operation["value"]))
-    if kind == "remove":
-        return _edit(document, path, _remove)
-    if kind == "test":
-        found = _get(document, path, operation["path"], absent_is_null=operation["value"] is None)
-        if not equal(found, operation["value"]):
-            raise _Failure(f"testing value {operation['path']} failed: test failed")
-        return document
-    source = parse_pointer(operation["from"])
-    value = _get(document, source, operation["from"])
-    if kind == "move":
-        if path[: len(source)] == source and len(path) > len(source):
-            raise _Failure(f"error in move for path: '{operation['path']}': it lies within what is moved")
-        document = _edit(document, source, _remove)
-    return _edit(document, path, lambda parent, token: _add(parent, token, value))
+class _Document:
+    """The document under change. What it has copied is its own, and is changed in place from then on.
+
+    So a patch of thousands of operations on a large object costs no more than one copy of what it touches.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self._holder: dict[str, Any] = {"": root}
+        self._own: dict[int, Any] = {id(self._holder): self._holder}
+        self._copied_bytes = 0
+
+    @property
+    def root(self) -> Any:
+        return self._holder[""]
+
+    def apply(self, operation: Object) -> None:
+        """Carry out an operation. Raises `ApiError` for a malformed path, `_Failure` when it can't be done."""
+        kind = operation["op"]
+        path = parse_pointer(operation["path"])
+        if kind == "test":
+            found = _get(self.root, path, operation["path"], absent_is_null=operation["value"] is None)
+            if not equal(found, operation["value"]):
+                raise _Failure(f"testing value {operation['path']} failed: test failed")
+        elif kind == "remove":
+            self._remove(path)
+        elif kind == "replace":
+            _replace(*self._place(path), operation["value"])
+        elif kind == "add":
+            _add(*self._place(path), operation["value"])
+        else:
+            source = parse_pointer(operation["from"])
+            value = _get(self.root, source, operation["from"])
+            if kind == "copy":
+                value = self._copy(value)
+            elif path[: len(source)] == source and len(path) > len(source):
+                raise _Failure(f"error in move for path: '{operation['path']}': it lies within what is moved")
+            else:
+                self._remove(source)
+            _add(*self._place(path), value)
+
+    def _place(self, path: Sequence[str]) -> tuple[Any, str]:
+        """The container that holds the path's last token, ours to change, and that token."""
+        container: Any = self._holder
+        tokens = ("", *path)
+        for token in tokens[:-1]:
+            key: Any = token
+            if isinstance(container, list):
+                key = _index(token, len(container) - 1)
+            elif token not in container:
+                raise _missing(path)
+            inner = container[key]
+            if not isinstance(inner, (dict, list)):
+                raise _missing(path)
+            if id(inner) not in self._own:
+                inner = container[key] = inner.copy()
+                self._own[id(inner)] = inner
+            container = inner
+        return container, tokens[-1]
+
+    def _remove(self, path: Sequence[str]) -> None:
+        _remove(*self._place(path))
+        self._holder.setdefault("", None)
+
+    def _copy(self, value: Any) -> Any:
+        content = orjson.dumps(value)
+        self._copied_bytes += len(content)
+        if self._copied_bytes > COPIED_BYTES_MAX:
+            raise _Failure(
+                f"Unable to copy, the accumulated size increase of copy is {self._copied_bytes}, exceeding the limit "
+                f"{COPIED_BYTES_MAX}"
+            )
+        return orjson.loads(content)
+
+
+def _missing(path: Sequence[str]) -> _Failure:
+    return _Failure(f"missing path: {format_value('/' + '/'.join(path))}: missing value")
 
 
 def parse_pointer(pointer: str) -> list[str]:
@@ -89,25 +151,6 @@ def parse_pointer(pointer: str) -> list[str]:
     if not pointer.startswith("/"):
         raise bad_request(f"JSON pointer must be empty or begin with '/': {format_value(pointer)}")
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/")]
-
-
-def _edit(document: Any, path: Sequence[str], change: Callable[[Any, str], Any]) -> Any:
-    """A document in which the container that holds the path's last token was changed; the way there is copied."""
-    if not path:
-        # The whole document: seen as the only field of an outer object.
-        return change({"": document}, "").get("")
-    if len(path) == 1:
-        if not isinstance(document, (dict, list)):
-            raise _Failure(f"missing path: {format_value('/' + path[0])}: missing value")
-        return change(document, path[0])
-    if isinstance(document, dict):
-        if path[0] not in document:
-            raise _Failure(f"missing path: {format_value('/' + '/'.join(path))}: missing value")
-        return {**document, path[0]: _edit(document[path[0]], path[1:], change)}
-    if isinstance(document, list):
-        index = _index(path[0], len(document) - 1)
-        return [*document[:index], _edit(document[index], path[1:], change), *document[index + 1 :]]
-    raise _Failure(f"missing path: {format_value('/' + '/'.join(path))}: missing value")
 
 
 def _index(token: str, index_max: int) -> int:
@@ -120,29 +163,29 @@ def _index(token: str, index_max: int) -> int:
     return index
 
 
-def _add(parent: Any, token: str, value: Any) -> Any:
+def _add(parent: Any, token: str, value: Any) -> None:
     if isinstance(parent, dict):
-        return {**parent, token: value}
-    index = len(parent) if token == "-" else _index(token, len(parent))  # noqa: S105
-    return [*parent[:index], value, *parent[index:]]
+        parent[token] = value
+    else:
+        parent.insert(len(parent) if token == "-" else _index(token, len(parent)), value)  # noqa: S105
 
 
-def _replace(parent: Any, token: str, value: Any) -> Any:
+def _replace(parent: Any, token: str, value: Any) -> None:
     if isinstance(parent, dict):
         if token not in parent:
             raise _Failure(f"replace operation does not apply: doc is missing key: /{token}: missing value")
-        return {**parent, token: value}
-    index = _index(token, len(parent) - 1)
-    return [*parent[:index], value, *parent[index + 1 :]]
+        parent[token] = value
+    else:
+        parent[_index(token, len(parent) - 1)] = value
 
 
-def _remove(parent: Any, token: str) -> Any:
+def _remove(parent: Any, token: str) -> None:
     if isinstance(parent, dict):
         if token not in parent:
             raise _Failure(f"remove operation does not apply: doc is missing key: /{token}: missing value")
-        return {key: value for key, value in parent.items() if key != token}
-    index = _index(token, len(parent) - 1)
-    return [*parent[:index], *parent[index + 1 :]]
+        del parent[token]
+    else:
+        del parent[_index(token, len(parent) - 1)]
 
 
 def _get(document: Any, path: Sequence[str], pointer: str, *, absent_is_null: bool = False) -> Any:
@@ -168,3 +211,14 @@ def equal(left: Any, right: Any) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(equal, left, right))
     return bool(left == right)
+
+
+def identity(value: Any) -> Hashable:
+    """What is the same for values that are `equal`, and for no others: a key for sets and dicts."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return ("map", frozenset((key, identity(inner)) for key, inner in value.items()))
+    if isinstance(value, list):
+        return ("list", *map(identity, value))
+    return value  # type: ignore[no-any-return]

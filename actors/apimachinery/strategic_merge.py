@@ -15,10 +15,11 @@ Pure: `obj` and `patch` are left alone, and what the patch doesn't touch is shar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from actors.apimachinery.json_patch import equal
+from actors.apimachinery.json_patch import identity
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.schema import Schema, field_schema, item_schema, merge_key, patch_strategies, schema_of
@@ -57,7 +58,7 @@ def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], schema: Sc
         if key.startswith(DELETE_FROM):
             name = key.removeprefix(DELETE_FROM)
             if isinstance(merged.get(name), list):
-                merged[name] = [item for item in merged[name] if not _contains(_list(value, key), item)]
+                merged[name] = _without(merged[name], _list(value, key))
         elif value is None:
             merged.pop(key, None)
         else:
@@ -113,7 +114,7 @@ def _merge_list(original: Sequence[Any], patch: Sequence[Any], schema: Schema | 
 
 def _take_directives(original: Sequence[Any], patch: Sequence[Any], key: str) -> tuple[list[Any], list[Any], bool]:
     """Carry out ``$patch`` items: what is kept of the original, the patch's plain items, whether they replace all."""
-    kept = list(original)
+    deleted: set[Hashable] = set()
     changes: list[Any] = []
     replaces = False
     for item in patch:
@@ -123,26 +124,29 @@ def _take_directives(original: Sequence[Any], patch: Sequence[Any], key: str) ->
         if directive is None:
             changes.append(item)
         elif directive == "delete":
-            value = _key_value(item, key)
-            kept = [other for other in kept if not equal(other.get(key), value)]
+            deleted.add(identity(_key_value(item, key)))
         elif directive == "replace":
             replaces = True
         elif directive == "merge":
             raise bad_request("merging lists cannot yet be specified in the patch")
         else:
             raise bad_request(f"unknown patch type found: {format_value(directive)}")
+    kept = [other for other in original if identity(other.get(key)) not in deleted] if deleted else list(original)
     return kept, [_plain(item) for item in changes] if replaces else changes, replaces
 
 
 def _merge_items(original: Sequence[Any], patch: Sequence[Any], key: str, schema: Schema | None) -> list[Any]:
     merged = list(original)
+    places: dict[Hashable, int] = {}
+    for position, other in enumerate(merged):
+        if isinstance(other, dict) and key in other:
+            places.setdefault(identity(other[key]), position)
     for item in patch:
-        value = _key_value(item, key)
-        for position, other in enumerate(merged):
-            if isinstance(other, dict) and key in other and equal(other[key], value):
-                merged[position] = _merge_map(other, item, schema)
-                break
+        value = identity(_key_value(item, key))
+        if value in places:
+            merged[places[value]] = _merge_map(merged[places[value]], item, schema)
         else:
+            places[value] = len(merged)
             merged.append(_plain(item))
     return merged
 
@@ -161,8 +165,7 @@ def _merge_ordered(merged: Object, changes: Object, directive: str, schema: Sche
     original = merged.get(name)
     deleted = changes.pop(DELETE_FROM + name, None)
     if isinstance(original, list) and deleted is not None:
-        original = [item for item in original if not _contains(_list(deleted, DELETE_FROM + name), item)]
-        merged[name] = original
+        original = merged[name] = _without(original, _list(deleted, DELETE_FROM + name))
     if isinstance(changes.get(name), list):
         result = _merge_value(original, changes.pop(name), field)
     elif isinstance(original, list):
@@ -179,43 +182,42 @@ def _merge_ordered(merged: Object, changes: Object, directive: str, schema: Sche
 
 def _order(merged: Sequence[Any], patch_order: Sequence[Any], server_order: Sequence[Any], key: str) -> list[Any]:
     """Items the patch speaks of stand in its order; the others stay where the server had them relative to those."""
-    ours = _identities(patch_order, key)
-    server = _identities(server_order, key)
-    spoken_of = [item for item in merged if _contains(ours, _identity(item, key))]
-    others = [item for item in merged if not _contains(ours, _identity(item, key))]
-    right = sorted(spoken_of, key=lambda item: _position(ours, _identity(item, key)))
-    left = sorted(others, key=lambda item: _position(server, _identity(item, key)))
+    ours = _positions(patch_order, key)
+    server = _positions(server_order, key)
+    spoken_of = [item for item in merged if _identity(item, key) in ours]
+    others = [item for item in merged if _identity(item, key) not in ours]
+    right = deque(sorted(spoken_of, key=lambda item: ours[_identity(item, key)]))
+    left = deque(sorted(others, key=lambda item: server.get(_identity(item, key), len(server_order))))
     ordered: list[Any] = []
     while left and right:
-        first = _position(server, _identity(left[0], key))
-        second = _position(server, _identity(right[0], key))
-        both_known = first < len(server) and second < len(server)
-        ordered.append((left if both_known and first < second else right).pop(0))
-    return ordered + left + right
+        first, second = server.get(_identity(left[0], key)), server.get(_identity(right[0], key))
+        both_known = first is not None and second is not None
+        ordered.append((left if both_known and first < second else right).popleft())  # type: ignore[operator]
+    return [*ordered, *left, *right]
 
 
-def _identity(item: Any, key: str) -> Any:
-    return item.get(key) if key and isinstance(item, dict) else item
+def _identity(item: Any, key: str) -> Hashable:
+    return identity(item.get(key) if key and isinstance(item, dict) else item)
 
 
-def _identities(items: Sequence[Any], key: str) -> list[Any]:
-    return [_identity(item, key) for item in items]
+def _positions(items: Sequence[Any], key: str) -> dict[Hashable, int]:
+    """Where each stands first."""
+    found: dict[Hashable, int] = {}
+    for position, item in enumerate(items):
+        found.setdefault(_identity(item, key), position)
+    return found
 
 
-def _position(items: Sequence[Any], value: Any) -> int:
-    return next((index for index, item in enumerate(items) if equal(item, value)), len(items))
-
-
-def _contains(items: Sequence[Any], value: Any) -> bool:
-    return any(equal(item, value) for item in items)
+def _without(items: Sequence[Any], dropped: Sequence[Any]) -> list[Any]:
+    known = {identity(item) for item in dropped}
+    return [item for item in items if identity(item) not in known]
 
 
 def _unique(items: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
+    found: dict[Hashable, Any] = {}
     for item in items:
-        if not _contains(found, item):
-            found.append(item)
-    return found
+        found.setdefault(identity(item), item)
+    return list(found.values())
 
 
 def _list(value: Any, directive: str) -> list[Any]:

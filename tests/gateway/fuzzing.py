@@ -10,7 +10,7 @@ import random
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -207,13 +207,9 @@ def _target(api_version: str, row: Mapping[str, Any], smallest: Callable[[Any], 
     )
 
 
-def requests_of(seed: int, targets: list[Target], schemas: Mapping[str, Any]) -> Iterator[tuple[str, Request]]:
-    """Requests without end, each with what it is made from."""
-    number = 0
-    while True:
-        draw = random.Random(f"{seed}/{number}")
-        yield f"seed {seed}, number {number}", RequestMaker(draw, targets, schemas, OTHER_PATHS).request()
-        number += 1
+def request_of(seed: int, number: int, targets: list[Target], schemas: Mapping[str, Any]) -> Request:
+    """The same request for the same numbers."""
+    return RequestMaker(random.Random(f"{seed}/{number}"), targets, schemas, OTHER_PATHS).request()
 
 
 def ours(item: Mapping[str, Any], target: Target) -> bool:

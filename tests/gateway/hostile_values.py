@@ -529,7 +529,7 @@ class RequestMaker:
                 self._hostile()
             )
         elif change < 0.45 and isinstance(container, list):
-            container.append(copy.deepcopy(container[key]))
+            container.append(container[key])
         elif change < 0.5:
             container[key] = _Twice(container[key], self._hostile())
         else:

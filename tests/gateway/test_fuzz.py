@@ -8,12 +8,11 @@ import itertools
 import json
 import os
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fuzzing import Findings, Fuzzed, discovered, ours, requests_of
+from fuzzing import Findings, Fuzzed, discovered, ours, request_of
 from hostile_values import NAMESPACE
 from real_kubectl import Kubectl, needs_kubectl
 
@@ -51,13 +50,12 @@ def test_hostile_requests(cluster):
     assert fuzzed.http("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})[0] == 201
     targets, schemas = discovered(fuzzed)
     assert len(targets) > 60
-    requests, lock, until = requests_of(SEED, targets, schemas), threading.Lock(), time.monotonic() + SECONDS
+    numbers, until = itertools.count(), time.monotonic() + SECONDS
 
     def send(connection):
         while time.monotonic() < until:
-            with lock:
-                origin, request = next(requests)
-            connection.send(request, origin)
+            number = next(numbers)
+            connection.send(request_of(SEED, number, targets, schemas), f"seed {SEED}, number {number}")
             if random.random() < 0.01:  # a hostile request may delete it
                 connection.http("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
 
