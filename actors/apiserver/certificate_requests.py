@@ -19,6 +19,8 @@ from actors.apiserver.authorization import Authorizer
 GROUP: Final = "certificates.k8s.io"
 PLURAL: Final = "certificatesigningrequests"
 CERTIFICATE_REQUESTS: Final = f"{GROUP}/v1/{PLURAL}"
+#: A certificate lasts that long at least.
+LIFETIME_MIN_S: Final = 600
 DECISIONS: Final = frozenset({"Approved", "Denied"})
 _PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE REQUEST-----"
 
@@ -64,6 +66,10 @@ def _check_is_request(new: Object) -> None:
         errors.append(FieldError("FieldValueInvalid", "spec.signerName", why, spec["signerName"]))
     if not spec.get("usages"):
         errors.append(FieldError("FieldValueRequired", "spec.usages"))
+    seconds = spec.get("expirationSeconds")
+    if seconds is not None and seconds < LIFETIME_MIN_S:
+        why = f"may not specify a duration less than {LIFETIME_MIN_S} seconds (10 minutes)"
+        errors.append(FieldError("FieldValueInvalid", "spec.expirationSeconds", why, seconds))
     if errors:
         raise invalid("CertificateSigningRequest", GROUP, new["metadata"].get("name") or "", errors)
 

@@ -6,13 +6,16 @@ import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from actors.apimachinery.user import MASTERS, NODE_PREFIX, NODES
 from actors.controllers.certificate.actor import SigningRefused
 from actors.gateway.credential_files import CredentialFiles
 
 #: A certificate is good from a little before it is signed: clocks differ.
 BACKDATED_S: Final = 300
 CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
-MASTERS: Final = "system:masters"
+KUBELET_CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
+KUBELET_SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
+KUBELET_SIGNERS: Final = (KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER)
 
 _KEY_USAGES: Final = {
     "digital signature": "digital_signature",
@@ -32,6 +35,14 @@ class CertificateSigner:
 
     def sign(self, request: bytes, usages: list[str], seconds: int, signer: str) -> bytes:
         """The certificate for a request, both as PEM. Raises `SigningRefused`."""
+        try:
+            return self._signed(request, usages, seconds, signer)
+        except (SigningRefused, OSError):
+            raise
+        except Exception as error:  # a request is a stranger's: whatever the library finds wrong with it is its fault
+            raise SigningRefused(f"unable to sign csr: {type(error).__name__}: {error}") from error
+
+    def _signed(self, request: bytes, usages: list[str], seconds: int, signer: str) -> bytes:
         from cryptography import x509
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives import hashes, serialization
@@ -44,9 +55,7 @@ class CertificateSigner:
             raise SigningRefused(f"unable to parse csr: {error}") from None
         if not good:
             raise SigningRefused("unable to verify certificate request signature")
-        groups = [each.value for each in asked.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)]
-        if signer == CLIENT_SIGNER and MASTERS in groups:
-            raise SigningRefused(f"use of {signer} signer with {MASTERS} group is not allowed")
+        _check_subject(asked, signer)
         authority = x509.load_pem_x509_certificate(self._files.ca.read_bytes())
         key: Any = serialization.load_pem_private_key(self._files.ca_key.read_bytes(), None)
         now = datetime.datetime.now(datetime.UTC)
@@ -73,6 +82,36 @@ class CertificateSigner:
         else:
             builder = builder.add_extension(names.value, critical=False)
         return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _check_subject(asked: Any, signer: str) -> None:
+    """Each signer vouches for some names only. Raises `SigningRefused`.
+
+    Whoever may approve for a kubelets' signer must not get another's certificate from it.
+    """
+    from cryptography import x509
+
+    def stated(oid: Any) -> list[str]:
+        return [each.value for each in asked.subject.get_attributes_for_oid(oid)]
+
+    groups, names = stated(x509.NameOID.ORGANIZATION_NAME), stated(x509.NameOID.COMMON_NAME)
+    if signer == CLIENT_SIGNER and MASTERS in groups:
+        raise SigningRefused(f"use of {signer} signer with {MASTERS} group is not allowed")
+    if signer not in KUBELET_SIGNERS:
+        return
+    if groups != [NODES]:
+        raise SigningRefused(f"organization in the request must be {NODES}")
+    if len(names) != 1 or not names[0].startswith(NODE_PREFIX):
+        raise SigningRefused(f"subject common name must begin with {NODE_PREFIX}")
+    try:
+        content = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        content = []
+    kinds = {type(each) for each in content}
+    if signer == KUBELET_CLIENT_SIGNER and kinds:
+        raise SigningRefused("DNS, IP, email and URI subjectAltNames are not allowed")
+    if signer == KUBELET_SERVING_SIGNER and (not kinds or kinds - {x509.DNSName, x509.IPAddress}):
+        raise SigningRefused("at least one DNS or IP subjectAltName is required, and no others are allowed")
 
 
 def _key_usage(usages: list[str]) -> Any:

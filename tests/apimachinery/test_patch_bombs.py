@@ -1,4 +1,4 @@
-"""Small patches that would make large work: each takes time in proportion to its size, and makes no more than is allowed."""
+"""Small patches that would make large work: each costs what its size says."""
 
 import time
 

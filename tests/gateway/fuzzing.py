@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import importlib.util
 import json
+import os
 import random
 import ssl
 import time
@@ -66,6 +67,9 @@ class Findings:
     wrong: dict[str, str] = field(default_factory=dict)
     """What was wrong, by its kind, with the request that showed it first."""
 
+    story: Counter[str] = field(default_factory=Counter)
+    """How often what was refused, when somebody wants to know whether the requests are any good."""
+
     @property
     def sent(self) -> int:
         return sum(self.codes.values())
@@ -85,7 +89,12 @@ class Fuzzed:
         """An ordinary request; its answer decoded."""
         content = None if body is None else json.dumps(body).encode()
         stated = {"Content-Type": "application/json", **(headers or {})}
-        code, _, answer = self._send(Request(method, path, stated, content))
+        request = Request(method, path, stated, content)
+        try:
+            code, _, answer = self._send(request)
+        except (OSError, http.client.HTTPException):  # an old connection, perhaps, that the server has closed
+            self._drop()
+            code, _, answer = self._send(request)
         return code, json.loads(answer) if answer else None
 
     def send(self, request: Request, origin: str) -> None:
@@ -98,6 +107,8 @@ class Fuzzed:
             self._note(f"no answer: {type(error).__name__}: {error}", request, origin)
             return
         self._findings.codes[code] += 1
+        if os.environ.get("PODCHAIN_FUZZ_STORY") and code >= 400 and request.method != "HEAD":
+            self._findings.story[f"{code} {json.loads(content).get('message', '')[:50]}"] += 1
         took_s = time.monotonic() - started_s
         if took_s > ANSWER_MAX_S:
             self._note(f"took {took_s:.0f} s", request, origin)

@@ -62,6 +62,7 @@ def test_hostile_requests(cluster):
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(send, [Fuzzed(kubectl, findings) for _ in range(CONNECTIONS)]))
     print(f"{findings.sent} requests: {dict(sorted(findings.codes.items()))}")
+    print("\n".join(f"{count:6} {what}" for what, count in findings.story.most_common(40)))
     found = try_what_is_stored(fuzzed, findings, kubectl, targets)
     assert not findings.wrong, f"seed {SEED}\n\n" + "\n\n".join(findings.wrong.values())
     assert restarts(cluster) == before
