@@ -24,7 +24,7 @@ OPERATIONS_MAX: Final = 10_000
 COPIED_BYTES_MAX: Final = 3 * 1024 * 1024
 
 _MISSING: Final = object()
-_OPERATIONS: Final = frozenset({"add", "remove", "replace", "move", "copy", "test"})
+_OPERATIONS: Final = ("add", "remove", "replace", "move", "copy", "test")
 
 
 class _Failure(Exception):

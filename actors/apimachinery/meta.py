@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from actors.apimachinery.operation import Object
 
@@ -78,9 +78,13 @@ def new_controller_reference(owner: Object) -> dict[str, Any]:
     }
 
 
+_FIRST_S: Final = -62_135_596_800
+_LAST_S: Final = 253_402_300_799
+
+
 def format_time(wall_s: float) -> str:
-    """Kubernetes' metav1.Time: RFC 3339 in whole seconds, UTC."""
-    return datetime.fromtimestamp(int(wall_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Kubernetes' metav1.Time: RFC 3339 in whole seconds, UTC; what is beyond the calendar is its first or last second."""
+    return datetime.fromtimestamp(min(max(int(wall_s), _FIRST_S), _LAST_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_micro_time(wall_s: float) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.apimachinery.status import FieldError, invalid
+from actors.apimachinery.status import FieldError, bad_request, invalid
 
 GROUP: Final = "meta.k8s.io"
 EXACT: Final = "Exact"
@@ -20,6 +20,11 @@ NOT_OLDER_THAN: Final = "NotOlderThan"
 MANAGER_BYTES_MAX: Final = 128
 
 _POLICIES: Final = ("Background", "Foreground", "Orphan")
+_DELETE_TYPES: Final[Mapping[str, type]] = {
+    "preconditions": Mapping,
+    "orphanDependents": bool,
+    "propagationPolicy": str,
+}
 _VALIDATIONS: Final = ("Ignore", "Strict", "Warn")
 
 Options = Mapping[str, Any]
@@ -71,7 +76,13 @@ def _match_errors(options: Options, match: str, version: str) -> list[FieldError
 
 
 def check_delete_options(options: Options) -> None:
-    """Raises `ApiError` (422) for a propagation policy that isn't one, and other options that mean nothing."""
+    """Raises `ApiError` (422) for a propagation policy that isn't one, and other options that mean nothing.
+
+    400 for those that are of another type.
+    """
+    for name, kind in _DELETE_TYPES.items():
+        if options.get(name) is not None and not isinstance(options[name], kind):
+            raise bad_request(f"json: cannot unmarshal into Go struct field DeleteOptions.{name}")
     errors = []
     policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
     if policy and orphan is not None:

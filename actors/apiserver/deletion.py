@@ -46,7 +46,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Raises `ApiError` (400, 422) for options that mean nothing."""
     check_delete_options(options)
     grace = options.get("gracePeriodSeconds")
-    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
+    if grace is not None and (type(grace) is not int or not -(2**63) <= grace < 2**63):
         raise bad_request("gracePeriodSeconds must be a whole number")
 
 

@@ -344,6 +344,9 @@ class RequestMaker:
         if draw.random() < 0.03:
             name = draw.choice(("..", "%2e%2e", "a%2fb", "x" * 300, "%ff", "é", "A", "%00", "no-such"))
         verb = draw.choices(*zip(*VERBS.items(), strict=True))[0]
+        if verb not in target.verbs and draw.random() < 0.9:
+            served = {"apply": "patch"}.get(verb, verb)
+            verb = verb if served in target.verbs else "create"
         request = self._of(verb, target, quote(name, safe="%."), subresource)
         request.headers = {**self._headers(), **request.headers}
         if draw.random() < 0.02:
@@ -376,7 +379,7 @@ class RequestMaker:
         if verb == "patch":
             return self._patch(target, one)
         if verb == "apply":
-            query = draw.choice(("?fieldManager=a", "?fieldManager=b&force=true", self._query()))
+            query = draw.choice(("?fieldManager=a", "?fieldManager=b&force=true", "?fieldManager=c", self._query()))
             headers, body = self._encoded(self._object(target, name), ("application/yaml", "application/json"))
             return Request("PATCH", one + query, {**headers, "Content-Type": PATCH_TYPES[3]}, body)
         method, where = ("POST", one if subresource else place) if verb == "create" else ("PUT", one)
@@ -763,7 +766,7 @@ def _proto_message(draw: random.Random, name: str, depth: int) -> bytes:
 
 
 def _proto_field(draw: random.Random, number: int, field: Field, depth: int) -> bytes:
-    if draw.random() < 0.02:
+    if draw.random() < 0.004:
         return draw.choice(
             (
                 _varint(number << 3) + _varint(2**64 - 1),
@@ -773,7 +776,7 @@ def _proto_field(draw: random.Random, number: int, field: Field, depth: int) -> 
         )
     if field.form == "map":
         return _tagged(
-            number, _tagged(1, draw.choice((b"a", b"", b"\xff"))) + _proto_field(draw, 2, _plain(field), depth + 1)
+            number, _tagged(1, draw.choice((b"a", b"b", b""))) + _proto_field(draw, 2, _plain(field), depth + 1)
         )
     if field.is_message:
         return _tagged(number, _proto_message(draw, field.type, depth + 1))
@@ -787,7 +790,9 @@ def _proto_field(draw: random.Random, number: int, field: Field, depth: int) -> 
         "I": lambda: _tagged(number, draw.choice((b"\x08\x00\x10\x05", b"\x08\x01\x1a\x0250", b"\x08\x07"))),
         "j": lambda: _tagged(number, _tagged(1, draw.choice((b"{}", b"1", b"{", b"[" * 2000, b"NaN")))),
     }
-    return make.get(field.type, lambda: _tagged(number, draw.choice((b"a", b"", b"\xff", b"a" * 300, b"\x00"))))()
+    return make.get(
+        field.type, lambda: _tagged(number, draw.choice((b"a", b"b", b"a", b"1", b"1Gi", b"", b"a" * 300, b"\x00")))
+    )()
 
 
 def _plain(field: Field) -> Field:
