@@ -83,8 +83,8 @@ _LAST_S: Final = 253_402_300_799
 
 
 def format_time(wall_s: float) -> str:
-    """Kubernetes' metav1.Time: RFC 3339 in whole seconds, UTC; what is beyond the calendar is its first or last second."""
-    return datetime.fromtimestamp(min(max(int(wall_s), _FIRST_S), _LAST_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Kubernetes' metav1.Time: RFC 3339 in whole seconds, UTC; beyond the calendar, its first or last second."""
+    return datetime.fromtimestamp(min(max(int(wall_s), _FIRST_S), _LAST_S), UTC).isoformat()[:19] + "Z"
 
 
 def format_micro_time(wall_s: float) -> str:
