@@ -2,7 +2,7 @@
 
 Sockets are read directly: their descriptors are registered with the event loop and drained without blocking until they
 are empty (``zmq.asyncio`` was measured at a fifth of the speed). A ZeroMQ descriptor is edge-triggered and is shared by
-reading and writing, so after every send the socket is looked at once more.
+reading and writing, so after every send the socket is asked whether there is something to read.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ LINGER_MS: Final = 300
 #: Plain integers: pyzmq is given its enumerations' members at a price.
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS: Final = int(zmq.EVENTS)
+_READABLE: Final = int(zmq.POLLIN)
 #: How often an actor looks which faults are in force.
 CHAOS_LOOK_S: Final = 0.2
 
@@ -69,6 +71,8 @@ class ZeroMQContext(FabricContext):
         self._looked_at_soon: set[zmq.Socket[bytes]] = set()
         self._outgoing: dict[tuple[zmq.Socket[bytes], bytes], Bundle] = {}
         """Messages of this turn of the loop, by socket and route (empty for a socket with one peer)."""
+        self._in_turn = False
+        """Whether this turn will end with a flush, so that nobody else need see to it."""
         if chaos_file is not None:
             self._follow_chaos(chaos_file)
 
@@ -105,20 +109,36 @@ class ZeroMQContext(FabricContext):
             self._looked_at_soon.add(socket)
             self._loop.call_soon(self._drain, socket)
 
+    def _look_again(self, socket: zmq.Socket[bytes]) -> None:
+        """After a send, which may have taken the descriptor's signal away: look soon if there is something."""
+        if socket.getsockopt(_EVENTS) & _READABLE:
+            self._look_soon(socket)
+
     def _drain(self, socket: zmq.Socket[bytes]) -> None:
+        """One turn: take in what waits at a socket, call back who wanted to be, send what all that led to."""
         self._looked_at_soon.discard(socket)
+        if self.closed:
+            return
+        self._in_turn = self._drain_scheduled = True
+        try:
+            if self._take_waiting(socket):
+                self._look_soon(socket)
+        finally:
+            self._drained()
+
+    def _take_waiting(self, socket: zmq.Socket[bytes]) -> bool:
+        """Take in the messages at a socket; answers whether there may be more."""
         route: bytes | None = None
         is_router = socket is self._router
         is_subscriber = socket is self._subscriber
         handled = 0
         while handled < DRAIN_MAX:
             if self.closed:
-                return
+                return False
             try:
                 frame = socket.recv(_NOBLOCK, False)
             except zmq.Again:
-                self._flush_after_drain()
-                return
+                return False
             # Not recv_multipart: asking a frame whether there are more is cheaper than asking the socket.
             frames = [frame.bytes]
             while frame.more:
@@ -129,8 +149,7 @@ class ZeroMQContext(FabricContext):
             elif is_subscriber:
                 del frames[0]
             handled += self._receive_all(frames, route)
-        self._look_soon(socket)
-        self._flush_after_drain()
+        return True
 
     def _receive_all(self, frames: list[bytes], route: bytes | None) -> int:
         """Take in a message or a bundle of them; answers how many."""
@@ -146,13 +165,12 @@ class ZeroMQContext(FabricContext):
             self._take_in(message, route)
         return len(messages)
 
-    def _flush_after_drain(self) -> None:
-        if self._outgoing and not self._drain_scheduled:
-            self._flush()
-
     def _drained(self) -> None:
-        super()._drained()
-        if self._outgoing:
+        self._in_turn = True
+        try:
+            super()._drained()
+        finally:
+            self._in_turn = False
             self._flush()
 
     def _send(self, socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
@@ -171,11 +189,11 @@ class ZeroMQContext(FabricContext):
         if not is_bundled(frames, size):
             self._send_bundle(way)  # what was posted before goes first
             self._send(socket, [route, *frames] if route else frames)
-            self._look_soon(socket)
+            self._look_again(socket)
             return
         bundle = self._outgoing.get(way)
         if bundle is None:
-            if not self._outgoing:
+            if not self._outgoing and not self._in_turn:
                 self._loop.call_soon(self._flush)
             bundle = self._outgoing[way] = Bundle()
         if bundle.add(frames, size):
@@ -187,7 +205,7 @@ class ZeroMQContext(FabricContext):
             socket, route = way
             frames = bundle.frames()
             self._send(socket, [route, *frames] if route else frames)
-            self._look_soon(socket)
+            self._look_again(socket)
 
     def _flush(self) -> None:
         if not self.closed:
