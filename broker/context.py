@@ -28,7 +28,8 @@ REQUEST_TIMEOUT_S: Final = 30.0
 RequestHandler = Callable[[Request], None]
 PublicationHandler = Callable[[Publication], None]
 
-_cause: contextvars.ContextVar[Cause | Message] = contextvars.ContextVar("cause", default=NO_CAUSE)
+ACTED_ON: Final[contextvars.ContextVar[Cause | Message]] = contextvars.ContextVar("cause", default=NO_CAUSE)
+"""What the running code acts on: for the fabric, others have `Context.acting_on`."""
 """What is acted on: a cause, or the message that is one; most messages are handled without anybody asking."""
 
 
@@ -134,7 +135,7 @@ class Context(ABC):
     @property
     def cause(self) -> Cause:
         """What the running code is acting on. Messages sent now carry it."""
-        acted_on = _cause.get()
+        acted_on = ACTED_ON.get()
         return Cause(acted_on.id, 0, acted_on.received_s) if isinstance(acted_on, Message) else acted_on
 
     def acting_on(self, cause: Cause) -> ActingOn:
@@ -151,7 +152,7 @@ class ActingOn:
         self._cause = cause
 
     def __enter__(self) -> None:
-        self._token = _cause.set(self._cause)
+        self._token = ACTED_ON.set(self._cause)
 
     def __exit__(self, *exception: object) -> None:
-        _cause.reset(self._token)
+        ACTED_ON.reset(self._token)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from broker.chaos import EXEMPT_PREFIX, FAULTS_TOPIC, NO_CHAOS, Chaos
 from broker.context import (
+    ACTED_ON,
     ATTEMPT_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
     ActingOn,
@@ -322,6 +323,14 @@ class FabricContext(Context):
             return
         self._take_in(message, route)
 
+    def _take_in_all(self, messages: Sequence[Message], route: Route) -> None:
+        """Handle messages that were read together."""
+        for message in messages:
+            if self.faults is None and message.kind == KIND_REQUEST and not self.closed:
+                self._on_request(message, route)
+            else:
+                self._take_in(message, route)
+
     def _take_in(self, message: Message, route: Route) -> None:
         """Handle one message that was read, unless a fault is in its way."""
         if self.faults is None or message.subject.startswith(EXEMPT_PREFIX):
@@ -374,13 +383,15 @@ class FabricContext(Context):
             request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
             return
         self._served[message.id] = request
-        with ActingOn(message):
-            try:
-                handler(request)
-            except Exception as error:  # one bad request must not take the actor down; its sender and the log get it
-                traceback.print_exc()
-                if not request.answered:
-                    request.fail("InternalError", f"{type(error).__name__}: {error}")
+        acting = ACTED_ON.set(message)  # ActingOn without its object
+        try:
+            handler(request)
+        except Exception as error:  # one bad request must not take the actor down; its sender and the log get it
+            traceback.print_exc()
+            if not request.answered:
+                request.fail("InternalError", f"{type(error).__name__}: {error}")
+        finally:
+            ACTED_ON.reset(acting)
 
     def _answer(self, request: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
         if self.closed:

@@ -17,7 +17,7 @@ from typing import Final
 
 import zmq
 
-from broker.bundle import MARK, PLAIN_FRAMES_MAX, Bundle, is_bundled, messages_in
+from broker.bundle import BUNDLED_BYTES_MAX, MARK, PLAIN_FRAMES_MAX, Bundle, is_bundled, messages_in
 from broker.chaos import ChaosFile
 from broker.fabric import FabricContext
 from broker.message import FRAME_BYTES_MAX, MalformedMessage
@@ -161,8 +161,7 @@ class ZeroMQContext(FabricContext):
         except MalformedMessage as error:
             print(f"dropped a malformed bundle: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
             return 1
-        for message in messages:
-            self._take_in(message, route)
+        self._take_in_all(messages, route)
         return len(messages)
 
     def _drained(self) -> None:
@@ -186,7 +185,7 @@ class ZeroMQContext(FabricContext):
         """Send soon, together with whatever else goes the same way."""
         way = (socket, route)
         size = sum(map(len, frames))
-        if not is_bundled(frames, size):
+        if size > BUNDLED_BYTES_MAX and not is_bundled(frames, size):
             self._send_bundle(way)  # what was posted before goes first
             self._send(socket, [route, *frames] if route else frames)
             self._look_again(socket)
