@@ -111,7 +111,7 @@ class ZeroMQContext(FabricContext):
 
     def _look_again(self, socket: zmq.Socket[bytes]) -> None:
         """After a send, which may have taken the descriptor's signal away: look soon if there is something."""
-        if socket.getsockopt(_EVENTS) & _READABLE:
+        if int(socket.getsockopt(_EVENTS)) & _READABLE:
             self._look_soon(socket)
 
     def _drain(self, socket: zmq.Socket[bytes]) -> None:

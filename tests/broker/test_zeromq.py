@@ -6,11 +6,13 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from broker.message import Request
+from broker.fabric import HELLO_AFTER_S
+from broker.message import KIND_PUBLICATION, NO_CAUSE, Message, Request, pack
 from broker.process import run_broker
 from broker.zeromq import Endpoints, ZeroMQContext
 
@@ -97,3 +99,26 @@ def test_pipelined_requests_publications_and_a_killed_server(world) -> None:
         ctx.close()
 
     asyncio.run(asyncio.wait_for(client(), 30))
+
+
+def test_an_answer_that_comes_before_a_send_is_noticed(world) -> None:
+    """The send takes the descriptor's signal of the answer away."""
+    directory, start = world
+    start(_broker)
+    server = start(_server)
+
+    async def ask() -> None:
+        ctx = ZeroMQContext("client", endpoints_in(directory), on_crash=_fail)
+        await ctx.request("server", "echo", 1)
+        await asyncio.sleep(max(HELLO_AFTER_S) + 0.3)  # then nothing makes the client repeat itself
+        os.kill(server.pid, signal.SIGSTOP)
+        asked = asyncio.create_task(ctx.request("server", "echo", 2, timeout_s=60.0, attempt_timeout_s=60.0))
+        await asyncio.sleep(0.1)
+        os.kill(server.pid, signal.SIGCONT)
+        time.sleep(0.5)  # the answer comes, and the loop doesn't look
+        unanswered = Message(KIND_PUBLICATION, "1", "nobody", "client", NO_CAUSE, pack(None), [bytes(100_000)])
+        ctx._send_request("server", unanswered.frames())
+        assert (await asyncio.wait_for(asked, 10.0)).body == 2
+        ctx.close()
+
+    asyncio.run(ask())
