@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from actors.simulation.fault_profile import PROFILES
 from actors.simulation.run import execute
 from actors.simulation.schedule import draw_schedule
+from actors.testing.cluster_under_test import ClusterUnderTest
+
+#: How many fresh clusters are timed.
+FRESH_CLUSTERS = 11
 
 
 def main() -> None:
@@ -36,6 +41,19 @@ def main() -> None:
         failed = sum(report.failure is not None for report in reports)
         row = (virtual_s / took_s, messages / took_s, rollouts / took_s * 60, runs / took_s * 3600)
         print(f"{name:<10}{row[0]:>12.0f}{row[1]:>12.0f}{row[2]:>14.0f}{row[3]:>13.0f}{failed:>8}")
+    print(f"\na fresh cluster for a test (fixture podchain, three nodes): {fresh_cluster_s() * 1000:.0f} ms")
+
+
+def fresh_cluster_s() -> float:
+    """CPU seconds until a test's cluster is ready: the median of several."""
+    ClusterUnderTest().close()
+    times_s: list[float] = []
+    for _ in range(FRESH_CLUSTERS):
+        began_s = time.process_time()
+        cluster = ClusterUnderTest()
+        times_s.append(time.process_time() - began_s)
+        cluster.close()
+    return statistics.median(times_s)
 
 
 if __name__ == "__main__":

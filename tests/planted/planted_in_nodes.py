@@ -12,14 +12,14 @@ SCHEDULER: Final = (
         "actors/scheduler/scheduler.py",
         "                self.snapshot.assume(info, placement.node_name)\n",
         "",
-        "tests/scheduler",
+        "tests/scheduler/test_never_overcommits.py tests/scheduler/test_scheduler_actor.py",
     ),
     Bug(
         "bindings are not fenced",
         "actors/scheduler/pod_status.py",
         'binding", body, {"fence": fence}, assignment',
         'binding", body, {}, assignment',
-        "tests/scheduler",
+        "tests/scheduler/test_scheduler_actor.py",
     ),
     Bug(
         "waiting keeps others from running",
@@ -33,7 +33,7 @@ SCHEDULER: Final = (
         "actors/scheduler/scheduler.py",
         "            self.queue.failed(assignment.queued, now_s)",
         "            pass",
-        "tests/scheduler",
+        "tests/scheduler/test_scheduler_actor.py tests/scheduler/test_scheduling_queue.py",
     ),
 )
 
@@ -51,14 +51,14 @@ KUBELET: Final = (
         "actors/kubelet/pod_stop.py",
         "        if now_s < again_s:",
         "        if True:",
-        "tests/kubelet",
+        "tests/kubelet/test_stop_again.py",
     ),
     Bug(
         "the end is not reported",
         "actors/kubelet/agent.py",
         "        if stopped and is_being_deleted(pod):",
         "        if False:",
-        "tests/kubelet",
+        "tests/kubelet/test_node_in_simulation.py",
     ),
 )
 
