@@ -231,6 +231,9 @@ kube-system/system:controller:token-cleaner
 kube-system/system:podchain:deployment-controller-lease
     create coordination.k8s.io leases
     delete,get,patch,update coordination.k8s.io leases deployment-controller
+kube-system/system:podchain:job-controller-lease
+    create coordination.k8s.io leases
+    delete,get,patch,update coordination.k8s.io leases job-controller
 kube-system/system:podchain:scheduler-lease
     delete,get,patch,update coordination.k8s.io leases kube-scheduler
 """
@@ -266,6 +269,7 @@ kube-system/system:controller:cloud-provider system:controller:cloud-provider ku
 kube-system/system:controller:token-cleaner system:controller:token-cleaner kube-system/token-cleaner
 kube-system/system:podchain:deployment-controller-lease system:podchain:deployment-controller-lease \
 kube-system/deployment-controller
+kube-system/system:podchain:job-controller-lease system:podchain:job-controller-lease kube-system/job-controller
 kube-system/system:podchain:scheduler-lease system:podchain:scheduler-lease system:kube-scheduler
 """
 

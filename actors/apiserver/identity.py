@@ -38,6 +38,7 @@ COMPONENTS: Final = {
 CONTROLLERS: Final = {
     "deployment-controller": "deployment-controller",
     "replicaset-controller": "replicaset-controller",
+    "job-controller": "job-controller",
     "garbage-collector": "generic-garbage-collector",
     "namespace-controller": "namespace-controller",
     "node-lifecycle-controller": "node-controller",
@@ -48,6 +49,7 @@ CONTROLLERS: Final = {
 #: Service accounts as which an actor does a part of its work, beside its own.
 SECOND_ACCOUNTS: Final = {
     "namespace-controller": frozenset({"service-account-controller", "root-ca-cert-publisher"}),
+    "job-controller": frozenset({"ttl-after-finished-controller"}),
 }
 
 

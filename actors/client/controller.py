@@ -109,9 +109,15 @@ def settled(op: Operation, result: Result) -> bool:
 class ControllerLoop:
     """Runs one controller in an actor."""
 
-    def __init__(self, ctx: Context, controller: Controller, fence: Mapping[str, Any] | None = None) -> None:
-        """With a `fence` (`actors.client.lease`), no write of it is committed once a successor has begun."""
+    def __init__(
+        self, ctx: Context, controller: Controller, fence: Mapping[str, Any] | None = None, since: int = 0
+    ) -> None:
+        """With a `fence` (`actors.client.lease`), no write of it is committed once a successor has begun.
+
+        It begins with a view of the revision `since` or a newer one, however old a replica it reads from.
+        """
         self._ctx = ctx
+        self._since = since
         self._fence = fence
         self._controller = controller
         self._client = Client(ctx)
@@ -129,6 +135,7 @@ class ControllerLoop:
                 informer.add_index(name, function)
             informer.on_event(self._enqueuer(trigger))
         await self._informers.start()
+        await self._informers.reach(self._since)
         self._rounds.start()
         while True:
             await self._ctx.sleep(RESYNC_S * (1 + self._ctx.random.random()))

@@ -362,3 +362,10 @@ class InformerSet:
     async def start(self) -> None:
         """Start all; returns when every one is synced."""
         await asyncio.gather(*(informer.start() for informer in self._informers.values()))
+
+    async def reach(self, revision: int) -> None:
+        """Return when all of them show a state at least as new as a revision. Once started."""
+        while behind := [informer for informer in self._informers.values() if informer.revision < revision]:
+            await asyncio.gather(*(informer.refresh() for informer in behind))
+            if any(informer.revision < revision for informer in behind):
+                await self.client.ctx.sleep(RETRY_S)

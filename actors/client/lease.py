@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.apimachinery.meta import format_micro_time, uid_of
+from actors.apimachinery.meta import format_micro_time, revision_of, uid_of
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError
 from actors.client.client import Client
@@ -38,6 +38,8 @@ class FencedLease:
         self._name = name
         self._identity = f"{self._ctx.name}_{self._ctx.incarnation}"
         self._uid = ""
+        self.revision = 0
+        """The store's when the lease was taken: a view of this or a newer one shows all that predecessors did."""
 
     @property
     def fence(self) -> Mapping[str, Any]:
@@ -63,7 +65,7 @@ class FencedLease:
                     raise
                 await self._ctx.sleep(ACQUIRE_RETRY_S * (1 + self._ctx.random.random()))
             else:
-                self._uid = uid_of(created)
+                self._uid, self.revision = uid_of(created), revision_of(created)
         self._ctx.spawn(self._renew(), f"lease {self._name}")
 
     def _lease(self, transitions: int) -> Object:

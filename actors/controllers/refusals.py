@@ -35,8 +35,10 @@ class ReportingController(Controller, Protocol):
 class ReportingLoop(ControllerLoop):
     """The controllers' loop, with `refused` carried out when writes fail."""
 
-    def __init__(self, ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None) -> None:
-        super().__init__(ctx, controller, fence)
+    def __init__(
+        self, ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None, since: int = 0
+    ) -> None:
+        super().__init__(ctx, controller, fence, since)
         self._reporting = controller
 
     def _report(self, key: Key, operations: Sequence[Operation], results: Sequence[Result | None]) -> None:
@@ -71,7 +73,7 @@ def refusals_of(operations: Sequence[Operation], results: Sequence[Result | None
 
 
 async def run_reporting_controller(
-    ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None
+    ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None, since: int = 0
 ) -> None:
     """Run a controller that reports refusals as an actor."""
-    await ReportingLoop(ctx, controller, fence).run()
+    await ReportingLoop(ctx, controller, fence, since).run()

@@ -22,6 +22,7 @@ from actors.apiserver import actor as apiserver
 from actors.client.client import Client
 from actors.controllers.deployment import actor as deployment
 from actors.controllers.garbage_collector import actor as garbage_collector
+from actors.controllers.job import actor as job
 from actors.controllers.namespace import actor as namespace
 from actors.controllers.node_lifecycle import actor as node_lifecycle
 from actors.controllers.replicaset import actor as replicaset
@@ -49,6 +50,7 @@ CONTROL_PLANE: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
     "apiserver": apiserver.run,
     "deployment-controller": deployment.run,
     "replicaset-controller": replicaset.run,
+    "job-controller": job.run,
     "garbage-collector": garbage_collector.run,
     "namespace-controller": namespace.run,
     "node-lifecycle-controller": node_lifecycle.run,

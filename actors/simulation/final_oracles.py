@@ -15,6 +15,7 @@ from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import resource_of
 from actors.client.controller import Controller, Trigger
 from actors.controllers.deployment.controller import DeploymentController
+from actors.controllers.job.controller import JobController
 from actors.controllers.replicaset.controller import ReplicaSetController
 from actors.simulation.oracles import Oracles
 
@@ -54,6 +55,7 @@ def not_idempotent(oracles: Oracles, now_s: float) -> list[str]:
     controllers: tuple[tuple[Controller, str], ...] = (
         (DeploymentController(), "Deployment"),
         (ReplicaSetController(), "ReplicaSet"),
+        (JobController(), "Job"),
     )
     for controller, kind in controllers:
         view = StoreView(oracles, controller.triggers)

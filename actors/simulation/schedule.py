@@ -22,6 +22,7 @@ CONTROL_PLANE: Final = (
     "namespace-controller",
     "node-lifecycle-controller",
     "scheduler",
+    "job-controller",
 )
 
 

@@ -32,6 +32,7 @@ CONTROLLERS: Final = {
     "deployment-controller": "actors.controllers.deployment.actor",
     "replicaset-controller": "actors.controllers.replicaset.actor",
     "scheduler": "actors.scheduler.actor",
+    "job-controller": "actors.controllers.job.actor",
     "garbage-collector": "actors.controllers.garbage_collector.actor",
     "node-lifecycle-controller": "actors.controllers.node_lifecycle.actor",
 }

@@ -7,11 +7,13 @@ from typing import Any
 
 from actors.apimachinery.meta import Key, format_time, is_being_deleted, key_of
 from actors.apimachinery.operation import Object, Operation
+from actors.apimachinery.pods import phase
 from actors.apimachinery.resources import resource_for_kind
 from actors.client.decision import Decision
 
 T0 = 1_700_000_000.0
-WITH_STATUS = ("apps/v1/deployments", "apps/v1/replicasets", "v1/nodes", "v1/namespaces")
+WITH_STATUS = ("apps/v1/deployments", "apps/v1/replicasets", "batch/v1/jobs", "v1/nodes", "v1/namespaces")
+ENDED = ("Succeeded", "Failed")
 
 
 class World:
@@ -78,6 +80,9 @@ class World:
         if op.verb == "delete":
             return self._delete(op, key, current)
         if op.verb == "patch":
+            known = op.body.get("metadata", {})
+            if any(known[n] != current["metadata"][n] for n in ("uid", "resourceVersion") if n in known):
+                return 409
             self._store(op.resource, key, merge(copy.deepcopy(current), op.body))
             return 200
         if op.body["metadata"].get("resourceVersion") != current["metadata"]["resourceVersion"]:
@@ -126,10 +131,16 @@ class World:
     def _store(self, resource: str, key: Key, obj: Object) -> None:
         self.revision += 1
         obj["metadata"]["resourceVersion"] = str(self.revision)
-        if is_being_deleted(obj) and "finalizers" in obj["metadata"] and not obj["metadata"]["finalizers"]:
+        if is_being_deleted(obj) and not obj["metadata"].get("finalizers") and self._is_done(resource, key, obj):
             self.remove(resource, key)
             return
         self.objects.setdefault(resource, {})[key] = obj
+
+    def _is_done(self, resource: str, key: Key, obj: Object) -> bool:
+        """Whether only finalizers held it: it has just lost the last one, and no kubelet has to end it."""
+        held = self.objects.get(resource, {}).get(key, obj)["metadata"].get("finalizers")
+        runs = resource == "v1/pods" and obj["spec"].get("nodeName") and phase(obj) not in ENDED
+        return bool(held) and not runs
 
     def remove(self, resource: str, key: Key) -> None:
         self.revision += 1

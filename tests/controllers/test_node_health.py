@@ -154,6 +154,7 @@ def test_pods_of_a_node_that_does_not_exist_go_after_quarantine() -> None:
 def test_a_pod_deleted_before_it_had_a_node_is_removed() -> None:
     controller = NodeLifecycleController()
     waiting = {**pod(deletionTimestamp=format_time(T0)), "spec": {}}
-    (operation,) = controller.reconcile(Key("default", "p"), view_of(None, None, waiting), T0).writes
+    ended, operation = controller.reconcile(Key("default", "p"), view_of(None, None, waiting), T0).writes
+    assert (ended.subresource, ended.body["status"]) == ("status", {"phase": "Failed"})
     assert operation.options == {"preconditions": {"uid": "uid-p"}, "gracePeriodSeconds": 0}
     assert not controller.reconcile(Key("default", "p"), view_of(None, None, {**pod(), "spec": {}}), T0).writes

@@ -35,6 +35,7 @@ ACTORS = {
     "tracer",
     "deployment-controller",
     "replicaset-controller",
+    "job-controller",
     "garbage-collector",
     "namespace-controller",
     "certificate-controller",

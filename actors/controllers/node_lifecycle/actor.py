@@ -165,7 +165,10 @@ class NodeLifecycleController:
         """A pod deleted before it had a node has no kubelet to end it."""
         if pod is None or not is_being_deleted(pod) or pod["spec"].get("nodeName"):
             return NOTHING_TO_DO
-        return Decision([_deletion(pod, grace_period_s=0)])
+        writes = [_deletion(pod, grace_period_s=0)]
+        if not is_terminal(pod):  # what holds it may wait for its end
+            writes.insert(0, _strategic(PODS, pod, {"status": {"phase": "Failed"}}, "status"))
+        return Decision(writes)
 
 
 _NO_NODE: Final = "PodGC: node no longer exists"

@@ -16,8 +16,8 @@ from actors.apimachinery.selector import LabelSelector
 from actors.client.controller import Trigger, View
 from actors.client.decision import NOTHING_TO_DO, Decision, EventNote
 from actors.controllers.ownership import BY_CONTROLLER, OWNERSHIP_INDEXES, candidates, claim, own_key, owner_keys
+from actors.controllers.pace import Pace
 from actors.controllers.refusals import Refusal
-from actors.controllers.replicaset.pace import Pace
 from actors.controllers.replicaset.pod_creation import PODS, create_operations
 from actors.controllers.replicaset.ranking import pods_to_delete
 from actors.controllers.replicaset.status import REPLICA_FAILURE, Census, conditions_after, count_pods, new_status

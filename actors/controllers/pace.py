@@ -1,6 +1,6 @@
-"""How often a large ReplicaSet is looked at.
+"""How often a large ReplicaSet or Job is looked at.
 
-A look costs time in proportion to its pods, and pods of a thousand report by the hundred each second. So a ReplicaSet
+A look costs time in proportion to its pods, and pods of a thousand report by the hundred each second. So one
 whose manifest hasn't changed is looked at again only after a while that grows with the number of its pods: changes in
 between are seen together, and reported in one status. Small ones are not held up at all.
 """
@@ -22,7 +22,7 @@ WAIT_MIN_S: Final = 0.001
 
 
 class Pace:
-    """When each ReplicaSet was looked at last, and for how long that will do."""
+    """When each object was looked at last, and for how long that will do."""
 
     def __init__(self) -> None:
         self._looks: dict[Key, tuple[int, float, float]] = {}
