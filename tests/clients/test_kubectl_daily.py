@@ -76,6 +76,52 @@ def test_create(kubectl, tmp_path):
     assert "already exists" in kubectl.refused("create", "configmap", "cm")
 
 
+INDEXED = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: indexed}
+spec:
+  completions: 3
+  parallelism: 2
+  completionMode: Indexed
+  template: {spec: {restartPolicy: Never, containers: [{name: main, image: busybox}]}}
+"""
+FAILING = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: failing}
+spec:
+  backoffLimit: 0
+  template:
+    metadata: {annotations: {sim.podchain.dev/exit-code: "3", sim.podchain.dev/logs: no luck}}
+    spec: {restartPolicy: Never, containers: [{name: main, image: busybox}]}
+"""
+
+
+@feature("jobs: create, wait for their end, logs, describe, time to live")
+def test_jobs(kubectl):
+    assert kubectl("create", "job", "one", "--image=busybox", "--", "true") == "job.batch/one created\n"
+    assert kubectl("wait", "--for=condition=complete", "job/one", "--timeout=60s") == "job.batch/one condition met\n"
+    assert kubectl("get", "job", "one").split()[5:8] == ["one", "Complete", "1/1"]
+    said = eventually(lambda: kubectl("describe", "job", "one"), "Job completed")
+    for text in ("Pods Statuses:", "1 Succeeded / 0 Failed", "Created pod: one-", "Completion Mode:  NonIndexed"):
+        assert text in said
+    kubectl("create", "cronjob", "cj", "--image=busybox", "--schedule=@daily", "--", "date")
+    kubectl("create", "job", "from", "--from=cronjob/cj")
+    kubectl("wait", "--for=condition=complete", "job/from", "--timeout=60s")
+    kubectl("apply", "-f", "-", stdin=INDEXED + "---" + FAILING)
+    kubectl("wait", "--for=condition=complete", "job/indexed", "--timeout=60s")
+    assert kubectl("get", "job", "indexed", "-o", "jsonpath={.status.completedIndexes}") == "0-2"
+    assert "Completed Indexes:  0-2" in kubectl("describe", "job", "indexed")
+    kubectl("wait", "--for=condition=failed", "job/failing", "--timeout=60s")
+    assert kubectl("logs", "job/failing") == "no luck\n"
+    assert "BackoffLimitExceeded" in kubectl("describe", "job", "failing")
+    kubectl("patch", "job", "indexed", "-p", '{"spec":{"ttlSecondsAfterFinished":0}}')
+    kubectl("wait", "--for=delete", "job/indexed", "--timeout=30s")
+    kubectl("delete", "job", "one", "failing", "from")
+    assert kubectl("get", "jobs,pods", "-o", "name") == ""
+
+
 @feature("apply, client-side: create, change, prune, diff")
 def test_apply_client_side(kubectl):
     assert kubectl("apply", "-f", "-", stdin=WEB) == "deployment.apps/web created\n"
