@@ -118,7 +118,10 @@ def test_a_deleted_job_holds_nothing_back(cluster, policy) -> None:
 
 
 def test_an_evicted_pod_is_replaced_once_it_has_ended(cluster) -> None:
-    create(cluster, job("one", {"run-seconds": "20", "stop-seconds": "5", "stop-exit-code": "143"}, podReplacementPolicy="Failed"))
+    create(
+        cluster,
+        job("one", {"run-seconds": "20", "stop-seconds": "5", "stop-exit-code": "143"}, podReplacementPolicy="Failed"),
+    )
     cluster.sim.run_for(2)
     (pod,) = pods_of(cluster, "one")
     cluster.run(cluster.client.delete("v1/pods", pod["metadata"]["name"], "default"))
