@@ -68,16 +68,31 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def find(path: Path, value: Any, root: Any = None) -> list[Any]:
-    """The values that a path leads to. Raises `JSONPathError` for what the path can't be applied to."""
+class Work:
+    """How many values may be looked at yet, for paths that strangers write: a few dots can stand for millions."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, values: int) -> None:
+        """Raises `JSONPathError` when it is used up."""
+        self.left -= values
+        if self.left < 0:
+            raise JSONPathError("the path leads to too many values")
+
+
+def find(path: Path, value: Any, root: Any = None, work: Work | None = None) -> list[Any]:
+    """The values that a path leads to. Raises `JSONPathError` for what it can't be applied to, or has no `work` for."""
     start = root if path.from_root and root is not None else value
     found = [start]
     for step in path.steps:
-        found = [item for current in found for item in _step(step, current, root)]
+        found = [item for current in found for item in _step(step, current, root, work)]
     return found
 
 
-def _step(step: Step, value: Any, root: Any) -> list[Any]:
+def _step(step: Step, value: Any, root: Any, work: Work | None) -> list[Any]:
+    if work is not None:
+        work.spend(_size(value) if isinstance(step, Descent) else 1 + _length(value) * isinstance(step, Filter))
     if isinstance(step, Field):
         return _field(step.name, value)
     if isinstance(step, Slice):
@@ -85,8 +100,17 @@ def _step(step: Step, value: Any, root: Any) -> list[Any]:
     if isinstance(step, Descent):
         return list(_descend(value))
     if isinstance(step, Union):
-        return [item for part in step.parts for item in _step(part, value, root)]
-    return [item for item in _children(value) if _holds(step, item, root)]
+        return [item for part in step.parts for item in _step(part, value, root, work)]
+    return [item for item in _children(value) if _holds(step, item, root, work)]
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (dict, list)) else 0
+
+
+def _size(value: Any) -> int:
+    """How many values are in it, itself among them."""
+    return 1 + sum(map(_size, _children(value)))
 
 
 def _children(value: Any) -> list[Any]:
@@ -130,11 +154,11 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def _holds(condition: Filter, item: Any, root: Any) -> bool:
-    left = _operand(condition.left, item, root)
+def _holds(condition: Filter, item: Any, root: Any, work: Work | None) -> bool:
+    left = _operand(condition.left, item, root, work)
     if not condition.operator or condition.right is None:
         return bool(left)
-    right = _operand(condition.right, item, root)
+    right = _operand(condition.right, item, root, work)
     if not left or not right:
         return False
     if len(left) > 1 or len(right) > 1:
@@ -142,8 +166,8 @@ def _holds(condition: Filter, item: Any, root: Any) -> bool:
     return _compare(condition.operator, left[0], right[0])
 
 
-def _operand(operand: Path | Literal, item: Any, root: Any) -> list[Any]:
-    return [operand.value] if isinstance(operand, Literal) else find(operand, item, root)
+def _operand(operand: Path | Literal, item: Any, root: Any, work: Work | None) -> list[Any]:
+    return [operand.value] if isinstance(operand, Literal) else find(operand, item, root, work)
 
 
 def _compare(name: str, left: Any, right: Any) -> bool:

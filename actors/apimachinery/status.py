@@ -145,9 +145,17 @@ def conflict(plural: str, group: str, name: str, why: str = "") -> ApiError:
     return ApiError(status_failure(409, "Conflict", message, _details(plural, group, name)))
 
 
+#: A body of megabytes can break hundreds of thousands of rules; telling them all would keep others waiting.
+ERRORS_SHOWN_MAX: Final = 1_000
+
+
 def invalid(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> ApiError:
-    """422 Invalid, with every field error as a cause."""
+    """422 Invalid, with every field error as a cause; of very many, the first."""
+    left_out = len(errors) - ERRORS_SHOWN_MAX
+    errors = errors[:ERRORS_SHOWN_MAX]
     shown = ", ".join(str(e) for e in errors)
+    if left_out > 0:
+        shown += f", and {left_out} more"
     if len(errors) > 1:
         shown = f"[{shown}]"
     message = f'{qualified(kind, group)} "{name}" is invalid: {shown}'

@@ -80,7 +80,8 @@ def try_what_is_stored(fuzzed, findings, kubectl, targets):
         code, listed = fuzzed.http("GET", every)
         assert code == 200, (every, listed)
         code, table = fuzzed.http("GET", every, headers=TABLE)
-        assert (code, table["kind"]) == (200, "Table")
+        if (code, table["kind"]) != (200, "Table"):
+            wrong[f"table of {target.kind}"] = f"{every}: {code} {table}\n{json.dumps(listed)[:20_000]}"
         objects = [item for item in listed["items"] if ours(item, target)]
         found += len(objects)
         for index, item in enumerate(objects):

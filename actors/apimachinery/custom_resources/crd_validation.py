@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from actors.apimachinery.custom_resources.definition import ESTABLISHED, condition_is_true
+from actors.apimachinery.custom_resources.pattern import COST_MAX, pattern_cost
 from actors.apimachinery.custom_resources.rule_validation import validate_rules
 from actors.apimachinery.custom_resources.structural_schema import validate_structural
 from actors.apimachinery.custom_resources.version_validation import validate_version
@@ -14,6 +15,8 @@ from actors.apimachinery.label_syntax import check_dns1035_label, check_dns_subd
 from actors.apimachinery.operation import Object
 from actors.apimachinery.validation.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
 
+#: Each pattern costs so much, however short it is.
+PATTERN_COST: Final = 20
 _APPROVAL: Final = "api-approved.kubernetes.io"
 _PROTECTED: Final = re.compile(r"(^|\.)(k8s\.io|kubernetes\.io)$")
 
@@ -40,8 +43,25 @@ def validate_definition(crd: Object) -> Errors:
     _check_names(errors, names)
     _check_versions(errors, spec.get("versions") or [])
     _check_conversion(errors, spec.get("conversion") or {})
+    if _patterns_cost(spec.get("versions")) >= COST_MAX:
+        errors.append(forbidden("spec.versions", "the regular expressions of the schemas are too large together"))
+        return errors
     _check_schemas(errors, spec.get("versions") or [])
     return errors
+
+
+def _patterns_cost(versions: Any) -> int:
+    """What compiling all patterns costs; looked at before any is compiled."""
+    cost, waiting = 0, [versions]
+    while waiting and cost < COST_MAX:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+            pattern = value.get("pattern")
+            cost += pattern_cost(pattern) + PATTERN_COST if isinstance(pattern, str) else 0
+        elif isinstance(value, list):
+            waiting += value
+    return cost
 
 
 def _check_group(errors: Errors, crd: Object, group: str) -> None:

@@ -7,11 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from actors.apimachinery.custom_resources.definition import CustomVersion
-from actors.apimachinery.jsonpath import JSONPathError, find, parse_path, text_of
+from actors.apimachinery.jsonpath import JSONPathError, Work, find, parse_path, text_of
 from actors.apimachinery.jsonpath_syntax import Path
 from actors.apimachinery.operation import Object
 from actors.apimachinery.tables.definition import Cell, Column, TableDefinition, name_of
 from actors.apimachinery.tables.duration import age
+
+#: The columns of a row may look at so many values of its object together; what is left then is shown empty.
+VALUES_MAX = 10_000
 
 _AGE: Mapping[str, Any] = {
     "name": "Age",
@@ -40,17 +43,18 @@ def custom_table(custom: CustomVersion) -> TableDefinition:
     )
 
     def row(obj: Object, now_s: float) -> Sequence[Cell]:
-        return [name_of(obj), *(cell(obj, now_s) for cell in cells)]
+        work = Work(VALUES_MAX)
+        return [name_of(obj), *(cell(obj, now_s, work) for cell in cells)]
 
     return TableDefinition(columns, row)
 
 
-def _cell(column: Mapping[str, Any]) -> Callable[[Object, float], Cell]:
+def _cell(column: Mapping[str, Any]) -> Callable[[Object, float, Work], Cell]:
     path, kind = column["jsonPath"], column["type"]
 
-    def cell(obj: Object, now_s: float) -> Cell:
+    def cell(obj: Object, now_s: float, work: Work) -> Cell:
         try:
-            found = find(_parsed(path), obj)
+            found = find(_parsed(path), obj, work=work)
         except JSONPathError:
             return None
         return _shown(found[0], kind, now_s) if found else None

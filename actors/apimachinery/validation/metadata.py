@@ -9,7 +9,7 @@ from actors.apimachinery.label_syntax import check_dns_label, check_label_value,
 from actors.apimachinery.names import name_faults
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
-from actors.apimachinery.status import format_value
+from actors.apimachinery.status import ERRORS_SHOWN_MAX, format_value
 from actors.apimachinery.validation.field import (
     Errors,
     check_immutable,
@@ -64,6 +64,8 @@ def _check_namespace(errors: Errors, resource: Resource, namespace: str | None) 
 def check_labels(errors: Errors, path: str, labels: Mapping[str, str]) -> None:
     """Keys are qualified names, values at most 63 characters."""
     for key, value in labels.items():
+        if len(errors) > ERRORS_SHOWN_MAX:
+            return
         for fault in check_qualified_name(key):
             errors.append(invalid(path, key, fault))
         for fault in check_label_value(value):
@@ -74,6 +76,8 @@ def check_annotations(errors: Errors, path: str, annotations: Mapping[str, str])
     """Keys are qualified names in either case; all together they have a size limit."""
     size = 0
     for key, value in annotations.items():
+        if len(errors) > ERRORS_SHOWN_MAX:
+            return
         for fault in check_qualified_name(key.lower()):
             errors.append(invalid(path, key, fault))
         size += len(key.encode()) + len(value.encode())
@@ -84,6 +88,8 @@ def check_annotations(errors: Errors, path: str, annotations: Mapping[str, str])
 def _check_owners(errors: Errors, references: Sequence[Mapping[str, Any]]) -> None:
     controller = ""
     for reference in references:
+        if len(errors) > ERRORS_SHOWN_MAX:
+            return
         for field in ("apiVersion", "kind", "name", "uid"):
             if not reference.get(field):
                 detail = "version must not be empty" if field == "apiVersion" else "must not be empty"
