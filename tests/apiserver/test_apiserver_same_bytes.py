@@ -13,8 +13,11 @@ MAPS = "v1/configmaps"
 
 
 def test_of_two_equal_updates_from_the_same_version_one_conflicts(cluster: Cluster) -> None:
-    """Both read 0 and both write 1: if both were told 200, one increment would be lost."""
-    clients = [Client(cluster.simulation.context(f"client-{i}")) for i in range(2)]
+    """Both read 0 and both write 1: if both were told 200, one increment would be lost.
+
+    Of one field manager and in one second, so that the bytes are the same, managedFields included.
+    """
+    clients = [Client(cluster.simulation.context("client"))] * 2
     for number in range(10):
         found = cluster.create(MAPS, config_map(f"n{number}", {"n": "0"}), "default")
         update = Operation("update", MAPS, "default", f"n{number}", "", {**found, "data": {"n": "1"}})

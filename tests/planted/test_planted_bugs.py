@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planted_again import FOUND
 from planted_in_access import ACCESS, CHAOS, CUSTOM_RESOURCES, FIELD_MANAGERS
 from planted_in_controllers import CONTROLLERS
 from planted_in_nodes import KUBELET, SCHEDULER, SUPERVISOR
@@ -38,6 +39,7 @@ BUGS = {
     "kubelet": KUBELET,
     "supervisor": SUPERVISOR,
     "chaos": CHAOS,
+    "found before": FOUND,
 }
 ALL = [(place, bug) for place, bugs in BUGS.items() for bug in bugs]
 
