@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hostile_values import NAMESPACE, PREFIX, Request, RequestMaker, Target
+from hostile_requests import Request, RequestMaker, Target
+from hostile_values import NAMESPACE, PREFIX
 from real_kubectl import Kubectl
 
 from actors.apimachinery.protobuf.messages import messages

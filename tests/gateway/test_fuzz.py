@@ -10,6 +10,7 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 from fuzzing import Findings, Fuzzed, discovered, ours, request_of
@@ -87,7 +88,7 @@ def try_what_is_stored(fuzzed, findings, kubectl, targets):
         for index, item in enumerate(objects):
             metadata = item["metadata"]
             where = f"{target.root}/namespaces/{metadata['namespace']}" if target.namespaced else target.root
-            path = f"{where}/{target.plural}/{metadata['name']}"
+            path = f"{where}/{target.plural}/{quote(metadata['name'], safe='')}"
             code, read = fuzzed.http("GET", path)
             if code == 404:
                 continue  # a controller's, and gone meanwhile
@@ -100,8 +101,12 @@ def try_what_is_stored(fuzzed, findings, kubectl, targets):
                     if "/" in target.api_version
                     else target.plural
                 )
-                done = kubectl.run("describe", plural, metadata["name"], "-n", metadata.get("namespace", "default"))
-                if done.returncode and "NotFound" not in done.stderr:
+                done = (
+                    None
+                    if "\x00" in metadata["name"]
+                    else kubectl.run("describe", plural, metadata["name"], "-n", metadata.get("namespace", "default"))
+                )
+                if done is not None and done.returncode and "NotFound" not in done.stderr:
                     wrong.setdefault(f"describe {target.kind}", f"{path}: {done.stderr}\n{json.dumps(read)}")
             delete(fuzzed, wrong, path, target.kind)
     print(f"{found} objects tried, {described} described")
