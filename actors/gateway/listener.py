@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio import sslproto
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,9 @@ from actors.gateway.token_issuer import PublicKeys
 HOST: Final = "127.0.0.1"
 #: How often a gateway that waits for credentials looks for them.
 CREDENTIALS_LOOK_S: Final = 0.1
+#: asyncio gives each TLS connection a buffer of this size at once, 256 KiB unless told: half a gigabyte for 2,000
+#: watches, and for anybody who opens as many connections and says nothing. A TLS record has 16 KiB.
+TLS_BUFFER_BYTES: Final = 32 * 1024
 
 
 async def gateway_arguments(
@@ -35,6 +39,8 @@ async def gateway_arguments(
         if await process.wait():
             raise RuntimeError("the credentials could not be made")
     tls = server_tls(files)
+
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 
     async def listen(runner: web.ServerRunner) -> None:
         await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True, reuse_port=True).start()

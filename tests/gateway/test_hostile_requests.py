@@ -27,6 +27,7 @@ def kubectl(tmp_path_factory):
         made("create", "clusterrole", "writer", "--verb=create,get,list", "--resource=configmaps")
         made("create", "rolebinding", "writer", "--clusterrole=writer", "--serviceaccount=default:default")
         made.settled = names(made)
+        made.cluster = cluster
         yield made
     finally:
         cluster.down()
@@ -160,6 +161,25 @@ def test_slow_clients_keep_nobody_waiting(kubectl):
             connection.sendall(b"X")
             assert kubectl.http("GET", "/api/v1/namespaces", token=kubectl.token)[0] == 200
         assert time.monotonic() - started < 8
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_connections_that_say_nothing_cost_little(kubectl):
+    """asyncio's own buffers would be 256 KiB for each."""
+    cluster = kubectl.cluster
+
+    def gateway_bytes():
+        return next(a["memory"] for a in json.loads(cluster.podchain("ps", "-o", "json")) if a["name"] == "gateway")
+
+    before = gateway_bytes()
+    connections = [
+        socket.create_connection((kubectl.address.hostname, kubectl.address.port), timeout=10) for _ in range(300)
+    ]
+    try:
+        assert kubectl.http("GET", "/readyz")[0] == 200
+        assert gateway_bytes() - before < len(connections) * 150_000
     finally:
         for connection in connections:
             connection.close()
