@@ -18,8 +18,10 @@ from store.retention import Retention
 
 #: How often automatic compaction is considered.
 COMPACTION_CHECK_S: Final = 1.0
-#: Compaction frees so many changes, then lets requests through for so long.
-PURGE_EVENTS: Final = 1000
+#: Compaction frees so many changes in memory (10 ms), then in the log as many at once as that sees fit; in between it
+#: lets requests through for so long. A whole step of automatic compaction at once, so that a batch that the log takes
+#: apart has nothing left that the next one gives up.
+PURGE_EVENTS: Final = 5000
 PURGE_PAUSE_S: Final = 0.01
 #: How long freeing waits for a disk that is so full that nothing can be deleted.
 FULL_DISK_PAUSE_S: Final = 1.0

@@ -34,7 +34,9 @@ from store.log import LogContent, LogCorrupt
 FORMAT: Final = 3
 #: A commit with more bytes is cut into several batches.
 BATCH_BYTES_MAX: Final = 1024 * 1024
-#: Having taken so many bytes of batches apart, `forget` leaves the rest to the next call (10 to 40 ms).
+#: Having looked at so many positions, or taken so many bytes of batches apart, `forget` leaves the rest to a further
+#: call (10 to 40 ms).
+FORGOTTEN_MAX: Final = 1000
 TAKEN_APART_BYTES_MAX: Final = 1024 * 1024
 
 _BATCH: Final = """
@@ -121,7 +123,7 @@ def forget(database: sqlite3.Connection, obsolete: Sequence[int]) -> list[int]:
     positions = sorted(obsolete)
     alone: list[int] = []
     at = taken_apart_bytes = 0
-    while at < len(positions) and taken_apart_bytes < TAKEN_APART_BYTES_MAX:
+    while at < min(len(positions), FORGOTTEN_MAX) and taken_apart_bytes < TAKEN_APART_BYTES_MAX:
         position = positions[at]
         before = "SELECT first, last FROM batch WHERE first <= ? ORDER BY first DESC LIMIT 1"
         first, last = database.execute(before, (position,)).fetchone() or (-1, -1)
@@ -131,6 +133,7 @@ def forget(database: sqlite3.Connection, obsolete: Sequence[int]) -> list[int]:
         else:
             (following,) = database.execute("SELECT min(first) FROM batch WHERE first > ?", (position,)).fetchone()
             end = len(positions) if following is None else bisect_left(positions, following, at)
+            end = min(end, max(at + 1, FORGOTTEN_MAX))
             alone += positions[at:end]
         at = end
     database.executemany("DELETE FROM change WHERE position = ?", [(position,) for position in alone])
