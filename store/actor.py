@@ -23,21 +23,18 @@ from store import protocol
 from store.alarm import LEASE_COST_BYTES, NOSPACE, QUOTA_BYTES, SpaceAlarm, txn_cost
 from store.answered import AnsweredRequests
 from store.compaction import Compactor
-from store.errors import Compacted, FutureRevision, LeaseTTLTooLarge, NoSpace, RequestTooLarge, StoreError
+from store.errors import LeaseTTLTooLarge, NoSpace, RequestTooLarge, StoreError
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
 from store.log import Log, LogFull
 from store.mvcc import Mvcc
-from store.publication import piece_end
+from store.publication import PUBLISHED_EVENTS_MAX, piece_end
+from store.reads import Reads
 from store.retention import HistoryLimits, Retention
 from store.transaction import TXN_BYTES_MAX, Txn, check_txn, txn_bytes
-from store.wire import InvalidRequest, log_body, range_answer, read_integers, read_range, read_txns, txn_answer
+from store.wire import InvalidRequest, log_body, read_integers, read_txns, txn_answer
 
-#: A publication or an answer to WATCH has no more events, except when one revision alone has more.
-PUBLISHED_EVENTS_MAX: Final = 2000
 PROGRESS_SLEEP_MIN_S: Final = 0.01
-#: An answer to VERSIONS has no more versions.
-VERSIONS_MAX: Final = 20_000
 #: How often leases are looked at (etcd: every half second).
 LEASE_CHECK_S: Final = 0.5
 
@@ -70,6 +67,7 @@ class StoreActor:
         self._log = log
         self._mvcc = Mvcc()
         self._alarm = SpaceAlarm(log, quota_bytes)
+        self._reads = Reads(ctx, self._mvcc, log, self._alarm)
         self._compactor = Compactor(ctx, self._mvcc, log, self._alarm)
         self.compact_automatically = self._compactor.compact_automatically
         self._pending: list[_Pending] = []
@@ -85,13 +83,13 @@ class StoreActor:
         handlers: dict[str, Callable[[Request], None]] = {
             protocol.TXN: self._on_txn,
             protocol.TXN_ONCE.format(self._ctx.incarnation): self._on_txn,
-            protocol.RANGE: self._reading(self._range),
-            protocol.WATCH: self._reading(self._watch),
-            protocol.STATUS: self._reading(self._status),
-            protocol.HASH: self._reading(self._hash),
-            protocol.LEASE_TTL: self._reading(self._lease_ttl),
-            protocol.LEASES: self._reading(self._leases),
-            protocol.VERSIONS: self._reading(self._versions),
+            protocol.RANGE: self._reading(self._reads.range),
+            protocol.WATCH: self._reading(self._reads.watch),
+            protocol.STATUS: self._reading(self._reads.status),
+            protocol.HASH: self._reading(self._reads.hash),
+            protocol.LEASE_TTL: self._reading(self._reads.lease_ttl),
+            protocol.LEASES: self._reading(self._reads.leases),
+            protocol.VERSIONS: self._reading(self._reads.versions),
             protocol.LEASE_KEEPALIVE: self._reading(self._lease_keepalive),
             protocol.ALARM: self._reading(self._set_alarm),
             protocol.COMPACT: self._on_compact,
@@ -282,83 +280,12 @@ class StoreActor:
 
         return handle
 
-    def _range(self, body: Any) -> tuple[Any, list[bytes]]:
-        answer = self._mvcc.range(read_range(body))
-        return [answer.revision, *range_answer(answer)], [kv.value for kv in answer.kvs]
-
-    def _watch(self, body: Any) -> tuple[Any, list[bytes]]:
-        (since,) = read_integers(body, "since")
-        revision = self._mvcc.revision
-        if since > revision:
-            raise FutureRevision
-        changes = self._mvcc.events_since(since, PUBLISHED_EVENTS_MAX)
-        through = changes[-1].mod_revision if changes else revision
-        answer, values = log_body(since, changes, through), [kv.value for kv in changes]
-        if body.get("prev_kv"):
-            previous = [self._mvcc.before(kv) for kv in changes]
-            answer.append([kv and kv[:5] for kv in previous])
-            values += [kv.value for kv in previous if kv]
-        return answer, values
-
-    def _status(self, _: Any) -> tuple[Any, list[bytes]]:
-        mvcc = self._mvcc
-        sizes = self._log.sizes()
-        return {
-            "revision": mvcc.revision,
-            "compacted": max(mvcc.compacted_revision, 0),
-            "keys": len(mvcc),
-            "bytes": mvcc.live_bytes,
-            "history_bytes": mvcc.history_bytes,
-            "log_bytes": sizes.allocated,
-            "log_bytes_in_use": sizes.in_use,
-            "quota_bytes": self._alarm.quota_bytes,
-            "alarms": self._alarm.names,
-            "leases": len(mvcc.lessor),
-            "incarnation": self._ctx.incarnation,
-        }, []
-
-    def _hash(self, body: Any) -> tuple[Any, list[bytes]]:
-        (revision,) = read_integers(body, "revision")
-        mvcc = self._mvcc
-        compacted = max(mvcc.compacted_revision, 0)
-        return {"hash": mvcc.hash_at(revision), "revision": mvcc.revision, "compacted": compacted}, []
-
-    def _versions(self, body: Any) -> tuple[Any, list[bytes]]:
-        after, through = read_integers(body, "after", "through")
-        mvcc = self._mvcc
-        revision = through or mvcc.revision
-        if revision < mvcc.compacted_revision:
-            raise Compacted
-        found = mvcc.versions(after, revision)
-        page = found[:VERSIONS_MAX]
-        return {
-            "revision": revision,
-            "compacted": max(mvcc.compacted_revision, 0),
-            "versions": [[kv.position, kv[:5]] for kv in page],
-            "more": len(page) < len(found),
-            "leases": {lease_id: mvcc.lessor.get(lease_id).ttl_s for lease_id in mvcc.lessor.ids()},
-        }, [kv.value for kv in page]
-
-    def _lease_ttl(self, body: Any) -> tuple[Any, list[bytes]]:
-        (lease_id,) = read_integers(body, "id")
-        lease = self._mvcc.lessor.get(lease_id)
-        left_s = max(0, int(lease.expires_s - self._ctx.monotonic_s()))
-        return {
-            "ttl_s": left_s,
-            "granted_ttl_s": lease.ttl_s,
-            "keys": sorted(lease.keys),
-            "revision": self._mvcc.revision,
-        }, []
-
-    def _leases(self, _: Any) -> tuple[Any, list[bytes]]:
-        return {"ids": self._mvcc.lessor.ids(), "revision": self._mvcc.revision}, []
+    # -- leases and compaction
 
     def _lease_keepalive(self, body: Any) -> tuple[Any, list[bytes]]:
         (lease_id,) = read_integers(body, "id")
         ttl_s = self._mvcc.lessor.keep_alive(lease_id, self._ctx.monotonic_s())
         return {"ttl_s": ttl_s, "revision": self._mvcc.revision}, []
-
-    # -- leases and compaction
 
     async def expire_leases(self) -> None:
         """Revoke leases whose time is over, for ever."""

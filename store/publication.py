@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import Final
 
 from store.key_value import KeyValue, mod_revision_of
+
+#: A publication or an answer to WATCH has no more events, except when one revision alone has more.
+PUBLISHED_EVENTS_MAX: Final = 2000
 
 
 def piece_end(changes: Sequence[KeyValue], start: int, events_max: int) -> int:

@@ -22,7 +22,7 @@ from store.etcd_backend.batch_order import predecessors
 from store.etcd_backend.config import EtcdConfig
 from store.etcd_backend.connection import EtcdConnection
 from store.etcd_backend.history import History
-from store.etcd_backend.log_follower import PUBLISHED_EVENTS_MAX, LogFollower
+from store.etcd_backend.log_follower import LogFollower
 from store.etcd_backend.note import note_value, with_note
 from store.etcd_backend.refusals import EtcdUnreachable
 from store.etcd_backend.translation import (
@@ -34,6 +34,7 @@ from store.etcd_backend.translation import (
     txn_answer,
     txn_request,
 )
+from store.publication import PUBLISHED_EVENTS_MAX
 from store.retention import HistoryLimits, Retention
 from store.transaction import Range, RangeAnswer, Txn, TxnAnswer, check_txn
 from store.wire import InvalidRequest, log_body, read_integers, read_range, read_txns

@@ -14,11 +14,9 @@ from store.etcd_backend.history import History
 from store.etcd_backend.refusals import EtcdUnreachable
 from store.etcd_backend.translation import changes_of
 from store.key_value import KeyValue
-from store.publication import piece_end
+from store.publication import PUBLISHED_EVENTS_MAX, piece_end
 from store.wire import log_body
 
-#: A publication has no more events, except when one revision alone has more.
-PUBLISHED_EVENTS_MAX: Final = 2000
 #: A watch that stays silent for so many progress periods although there is something to tell is opened anew.
 STALLED_PERIODS_MAX: Final = 2
 

@@ -71,6 +71,20 @@ DURABILITY: Final = (
         always=True,
     ),
     Bug(
+        "what stays of a batch goes with it",
+        "store/sqlite_format.py",
+        "if kv.position not in obsolete]",
+        "if not obsolete]",
+        "tests/store/test_sqlite_log.py",
+    ),
+    Bug(
+        "what is left of a compaction is forgotten",
+        "store/sqlite_format.py",
+        "    return positions[at:]",
+        "    return []",
+        "tests/store/test_sqlite_log.py",
+    ),
+    Bug(
         "memory is ahead of a full disk",
         "store/actor.py",
         "                self._mvcc.undo(before)\n",

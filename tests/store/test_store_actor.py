@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from broker.context import RequestFailed
 from broker.faults import RandomFaults
 from broker.simulation import Simulation
-from store import actor as store_actor
 from store.actor import run
 from store.memory_log import MemoryLog
 from store.protocol import (
@@ -104,7 +103,8 @@ def test_idle_store_publishes_progress_marks():
 
 
 def test_large_commits_are_published_in_pieces_between_revisions(monkeypatch):
-    monkeypatch.setattr(store_actor, "PUBLISHED_EVENTS_MAX", 5)
+    monkeypatch.setattr("store.actor.PUBLISHED_EVENTS_MAX", 5)
+    monkeypatch.setattr("store.reads.PUBLISHED_EVENTS_MAX", 5)
     with World() as world:
         rows = [
             [[], [["put", b"%d/%d" % (i, j), 0] for j in range(size)], [], ""] for i, size in enumerate([2, 2, 2, 7, 1])
