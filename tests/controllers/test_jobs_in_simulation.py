@@ -12,6 +12,8 @@ from actors.apimachinery.meta import controller_of
 from actors.apimachinery.operation import Object
 from actors.simulation.cluster import SimulatedCluster
 from actors.simulation.final_oracles import not_idempotent
+from actors.testing.cluster_under_test import ClusterUnderTest
+from actors.testing.exploration import explore
 from broker.faults import RandomFaults
 
 JOBS = "batch/v1/jobs"
@@ -167,6 +169,8 @@ class Tally:
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.ended: dict[str, set[str]] = {"Succeeded": set(), "Failed": set()}
+        self.owner: dict[str, str] = {}
+        """Uids of pods to the names of their Jobs."""
         self.most = 0
         live: dict[str, Object] = {}
         for _, key, pod in cluster.oracles.history.get("Pod", ()):
@@ -174,6 +178,7 @@ class Tally:
                 live.pop(str(key), None)
                 continue
             live[str(key)] = pod
+            self.owner[pod["metadata"]["uid"]] = (controller_of(pod) or {}).get("name", "")
             phase = (pod.get("status") or {}).get("phase")
             if phase in self.ended:
                 self.ended[phase].add(pod["metadata"]["uid"])
@@ -212,3 +217,34 @@ def test_each_pod_is_counted_once_under_faults_crashes_and_old_views(seed) -> No
         assert not [pod for pod in cluster.oracles.of_kind("Pod") if pod["metadata"].get("finalizers")]
         assert cluster.oracles.violations == []
         assert not_idempotent(cluster.oracles, cluster.client.ctx.wall_s()) == []
+
+
+def a_jobs_life(podchain: ClusterUnderTest) -> None:
+    """A Job with failures and successes, an indexed one with limits for each index, one suspended and resumed."""
+    podchain.under_test["job-controller"] = None
+    fails = {"sim.podchain.dev/exit-code": "1"}
+    flaky = job("flaky", {"run-seconds": "1"}, parallelism=2, completions=3)
+    podchain.apply(flaky)
+    podchain.run_until(lambda: bool(pods_of(podchain.simulated, "flaky")))
+    indexed = job("indexed", completionMode="Indexed", completions=2, parallelism=2, backoffLimitPerIndex=1)
+    indexed["spec"]["template"]["metadata"]["annotations"] = fails
+    podchain.apply(indexed)
+    podchain.run_until(lambda: len(pods_of(podchain.simulated, "flaky")) >= 2)
+    podchain.patch("jobs", "flaky", {"spec": {"suspend": True}})
+    podchain.run_until(lambda: not pods_of(podchain.simulated, "flaky"), 20)
+    podchain.patch("jobs", "flaky", {"spec": {"suspend": False}})
+    podchain.assert_converges(lambda: ended(podchain.simulated), 200)
+    podchain.run_for(40)
+    tally = Tally(podchain.simulated)
+    assert tally.most <= 4
+    assert status(podchain.simulated, "flaky")["succeeded"] >= 3
+    assert status(podchain.simulated, "indexed")["failedIndexes"] == "0,1"
+    assert status(podchain.simulated, "indexed")["failed"] == len(tally.ended["Failed"]) == 4
+    assert not_idempotent(podchain.simulated.oracles, podchain.simulated.client.ctx.wall_s()) == []
+    assert not [pod for pod in podchain.simulated.oracles.of_kind("Pod") if pod["metadata"].get("finalizers")]
+
+
+def test_a_jobs_life_under_every_fault_that_its_messages_suggest() -> None:
+    most, seeds = (None, 20) if os.environ.get("PODCHAIN_LONG") else (10, 1)
+    tried = explore(a_jobs_life, nodes=1, most=most, seeds=seeds)
+    assert tried.run >= 10
