@@ -382,6 +382,15 @@ def test_a_repeated_create_collides_instead_of_doubling() -> None:
     assert [it.world.apply(op) for op in again.writes] == [409] * 5
 
 
+@pytest.mark.parametrize("mode", ["NonIndexed", "Indexed"])
+def test_a_create_that_is_not_seen_yet_is_repeated_under_its_name_whatever_else_changed(mode) -> None:
+    it = JobWorld(parallelism=2, completions=9, completionMode=mode)
+    first = it.controller.reconcile(KEY, it.world, it.world.now_s)
+    it.world.change(JOBS, "work", {"metadata": {"annotations": {"a": "b"}}})
+    again = it.controller.reconcile(KEY, it.world, it.world.now_s)
+    assert [op.name for op in again.writes] == [op.name for op in first.writes]
+
+
 def test_what_is_refused_is_told() -> None:
     it = JobWorld()
     (create,) = it.controller.reconcile(KEY, it.world, it.world.now_s).writes
@@ -394,3 +403,19 @@ def test_what_is_refused_is_told() -> None:
 def test_creates_in_bursts_of_500() -> None:
     it = JobWorld(parallelism=1200, completions=1200)
     assert [len(it.world.reconcile(it.controller, KEY).writes) for _ in range(3)] == [500, 500, 200]
+
+
+def test_more_than_500_that_end_together_are_counted_in_turns() -> None:
+    it = JobWorld(parallelism=600, completions=600)
+    it.settle()
+    for pod in it.active:
+        it.end(pod)
+    it.world.now_s += 1  # so many are looked at less often
+    it.world.reconcile(it.controller, KEY)
+    assert len(it.status["uncountedTerminatedPods"]["succeeded"]) == 500
+    it.world.reconcile(it.controller, KEY)
+    assert sum("finalizers" not in pod["metadata"] for pod in it.pods) == 500
+    assert "Complete" not in it.conditions
+    it.settle(1)
+    assert it.status["succeeded"] == 600
+    assert it.conditions["Complete"] == REACHED

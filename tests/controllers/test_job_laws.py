@@ -107,7 +107,7 @@ def step(it: JobWorld, view: LateView, draw: Any, controller: JobController) -> 
         if draw(st.booleans()):
             view.catch_up(resource)
     writes = list(controller.reconcile(KEY, view, it.world.now_s).writes)
-    fate = draw(st.sampled_from(("answered", "unanswered", "repeated", "crash")))
+    fate = draw(st.sampled_from(("answered", "answered", "unanswered", "repeated", "crash")))
     if fate == "crash":
         writes = writes[: draw(st.integers(0, len(writes)))]
     for op in writes:
@@ -126,6 +126,8 @@ def step(it: JobWorld, view: LateView, draw: Any, controller: JobController) -> 
 def happen(it: JobWorld, draw: Any) -> None:
     """Something happens to a pod, and time passes."""
     it.world.now_s += draw(st.sampled_from((0, 0, 1, 15, 700)))
+    if draw(st.booleans()):  # somebody changes the Job in a way that means nothing
+        it.world.change(JOBS, KEY.name, {"metadata": {"annotations": {"at": it.job["metadata"]["resourceVersion"]}}})
     gone = [pod for pod in it.pods if pod["metadata"].get("deletionTimestamp")]
     what = draw(st.sampled_from(("nothing", "succeed", "fail", "run", "delete", "kubelet")))
     if gone and what == "kubelet":
