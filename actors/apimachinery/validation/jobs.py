@@ -15,6 +15,7 @@ from actors.apimachinery.validation.field import (
     not_supported,
     required,
 )
+from actors.apimachinery.validation.job_policies import check_policies
 from actors.apimachinery.validation.workloads import check_template
 
 _COMPLETION_MODES: Final = ("Indexed", "NonIndexed")
@@ -66,6 +67,7 @@ def _check_job_spec(errors: Errors, path: str, spec: Object) -> None:
         errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
     policy = spec.get("podReplacementPolicy")
     check_enum(errors, f"{path}.podReplacementPolicy", policy, _REPLACEMENT_POLICIES, needed=False)
+    check_policies(errors, path, spec)
     template = spec.get("template") or {}
     check_template(errors, f"{path}.template", template)
     restart = (template.get("spec") or {}).get("restartPolicy")
