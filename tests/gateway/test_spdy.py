@@ -1,5 +1,6 @@
 """SPDY/3.1 frames: what is written is what is read, in pieces of any size; what is no frame is refused."""
 
+import asyncio
 import contextlib
 import zlib
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.gateway.port_forward import CONNECTIONS_MAX, Tunnel
 from actors.gateway.spdy import (
     DATA,
     HEADER_DICTIONARY,
@@ -83,3 +85,40 @@ def test_headers_that_grow_without_end_are_refused():
     content = b"\0\0\0\1" + b"\0" * 6 + packed
     with pytest.raises(SpdyError, match="too large"):
         FrameReader().feed(b"\x80\x03\x00\x01" + len(content).to_bytes(4, "big") + content)
+
+
+async def refused_streams(frames):
+    sent = []
+
+    async def send(data):
+        sent.append(data)
+
+    async def connect(port):
+        raise AssertionError(f"connected to {port}")
+
+    tunnel = Tunnel(send, connect)
+    await tunnel.receive(frames)
+    held = len(tunnel._pairs), len(tunnel._by_stream)
+    await tunnel.close()
+    return held, len(sent)
+
+
+@pytest.mark.parametrize("port", ["", "x", "0", "65536", "9" * 5000, "٣".encode().decode("latin-1")])
+def test_streams_to_ports_that_are_none_are_refused_and_forgotten(port):
+    writer = FrameWriter()
+    frames = b"".join(
+        writer.syn_stream(2 * number + 1, {"requestid": str(number), "streamtype": "error", "port": port})
+        for number in range(10)
+    )
+    assert asyncio.run(refused_streams(frames)) == ((0, 0), 10)
+
+
+def test_streams_beyond_the_limit_are_refused_and_forgotten():
+    writer = FrameWriter()
+    frames = b"".join(
+        writer.syn_stream(2 * number + 1, {"requestid": str(number), "streamtype": "error", "port": "80"})
+        for number in range(2 * CONNECTIONS_MAX + 50)
+    )
+    held, answers = asyncio.run(refused_streams(frames))
+    assert held == (2 * CONNECTIONS_MAX, 2 * CONNECTIONS_MAX)
+    assert answers == 2 * CONNECTIONS_MAX + 50
