@@ -73,8 +73,8 @@ def _check_bindable(call: Call, binding: Object, pod: Object) -> None:
 
 def _scheduled(conditions: list[Object], now: str) -> list[Object]:
     """The conditions with PodScheduled true."""
-    known = next((c for c in conditions if c["type"] == "PodScheduled"), None)
+    known = next((c for c in conditions if c.get("type") == "PodScheduled"), None)
     if known is not None and known.get("status") == "True":
         return conditions
     condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
-    return [*(c for c in conditions if c["type"] != "PodScheduled"), condition]
+    return [*(c for c in conditions if c.get("type") != "PodScheduled"), condition]

@@ -76,7 +76,7 @@ def _check_is_request(new: Object) -> None:
 
 def _decisions(obj: Object) -> list[tuple[str, str]]:
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    return [(c["type"], c.get("status") or "") for c in conditions if c["type"] in DECISIONS]
+    return [(c.get("type"), c.get("status") or "") for c in conditions if c.get("type") in DECISIONS]
 
 
 def _certificate(obj: Object) -> str:

@@ -69,7 +69,7 @@ def _exhausted(budget: Object, status: Object) -> ApiError:
 
 def _is_ready(pod: Object) -> bool:
     conditions: list[Any] = (pod.get("status") or {}).get("conditions") or []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def _spares_unhealthy(budget: Object, status: Object) -> bool:
@@ -102,6 +102,6 @@ def plan_eviction(call: Call, options: Mapping[str, Any], state: Entry) -> Plan:
         "lastTransitionTime": format_time(call.now_s),
     }
     status = pod.get("status") or {}
-    others = [c for c in status.get("conditions") or [] if c["type"] != "DisruptionTarget"]
+    others = [c for c in status.get("conditions") or [] if c.get("type") != "DisruptionTarget"]
     pod = {**pod, "status": {**status, "conditions": [*others, condition]}}
     return Commit(encode_object(pod), object=pod)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from actors.apimachinery.operation import Object
 from actors.apimachinery.resources import Resource
 from actors.apimachinery.tables import table_of
+from actors.apimachinery.tables.definition import TableDefinition
 from actors.gateway.accept import Form
 
 _INTEGER_COLUMNS: Final = frozenset({"Up-to-date", "Available", "Desired", "Current", "Secrets", "Data", "Revision"})
@@ -36,6 +37,14 @@ def column_definitions(resource: Resource) -> list[Object]:
     ]
 
 
+def _cells(definition: TableDefinition, obj: Object, now_s: float) -> list[Any]:
+    """A row. An object that misses what it should have hides none of the others: it shows its name."""
+    try:
+        return list(definition.row(obj, now_s))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        return [obj["metadata"].get("name", ""), *[None] * (len(definition.columns) - 1)]
+
+
 def table_object(
     resource: Resource,
     objects: Sequence[Object],
@@ -50,7 +59,7 @@ def table_object(
     definition = table_of(resource)
     rows: list[Object] = []
     for obj in objects:
-        row: dict[str, Any] = {"cells": list(definition.row(obj, now_s))}
+        row: dict[str, Any] = {"cells": _cells(definition, obj, now_s)}
         if include == "Object":
             row["object"] = obj
         elif include != "None":

@@ -63,9 +63,9 @@ def format_endpoints(endpoints: Object, port_name: str | None = None) -> str:
     for subset in endpoints.get("subsets") or ():
         addresses = subset.get("addresses") or ()
         ports = [p for p in subset.get("ports") or () if port_name is None or p.get("name", "") == port_name]
-        hosts = [_host_port(a["ip"], p["port"]) for p in ports for a in addresses]
+        hosts = [_host_port(a.get("ip", ""), p.get("port", 0)) for p in ports for a in addresses]
         if not subset.get("ports"):
-            hosts = [a["ip"] for a in addresses]
+            hosts = [a.get("ip", "") for a in addresses]
         total += len(hosts)
         shown.extend(hosts)
     if not shown:

@@ -43,7 +43,7 @@ class Signer(Protocol):
 def is_due(request: Object) -> bool:
     """Whether a request is approved and still has neither its certificate nor a refusal."""
     status = request.get("status") or {}
-    conditions = {c["type"] for c in status.get("conditions") or () if c.get("status", "True") == "True"}
+    conditions = {c.get("type") for c in status.get("conditions") or () if c.get("status", "True") == "True"}
     if "Approved" not in conditions or conditions & {"Denied", "Failed"} or status.get("certificate"):
         return False
     return (request.get("spec") or {}).get("signerName") in SIGNERS

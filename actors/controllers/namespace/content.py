@@ -110,7 +110,7 @@ def status_update(
             ("SomeFinalizersRemain", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
         ),
     ]
-    known = {c["type"]: c for c in (namespace.get("status") or {}).get("conditions") or ()}
+    known = {c.get("type"): c for c in (namespace.get("status") or {}).get("conditions") or ()}
     return {
         **(namespace.get("status") or {}),
         "phase": "Terminating",

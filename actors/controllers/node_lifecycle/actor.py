@@ -127,7 +127,7 @@ class NodeLifecycleController:
         if ready_status(node) != "True":
             writes.extend(_not_ready(pod, now_s) for pod in pods if is_ready(pod))
         taints = wanted_taints(node, now_s)
-        if taints != (node["spec"].get("taints") or []):
+        if taints != ((node.get("spec") or {}).get("taints") or []):
             patch = {
                 "metadata": {"resourceVersion": node["metadata"]["resourceVersion"]},
                 "spec": {"taints": taints or None},
@@ -135,7 +135,7 @@ class NodeLifecycleController:
             # With its conditions changed in the same go the node has a new revision: its taints come the next time.
             if not conditions:
                 writes.append(Operation("patch", NODES, "", name, "", patch, {"patchType": "merge"}))
-        evictions, due_s = _evictions(pods, node["spec"].get("taints") or (), now_s)
+        evictions, due_s = _evictions(pods, (node.get("spec") or {}).get("taints") or (), now_s)
         for pod in evictions:
             writes.extend(_evict(pod, now_s))
             message = f"Marking for deletion Pod {key_of(pod)}"
@@ -180,13 +180,13 @@ def _node_reference(name: str, uid: str) -> Object:
 
 
 def _evicting(node: Object) -> bool:
-    return any(taint["effect"] == NO_EXECUTE for taint in node["spec"].get("taints") or ())
+    return any(taint.get("effect") == NO_EXECUTE for taint in (node.get("spec") or {}).get("taints") or ())
 
 
 def _with_conditions(node: Object, conditions: Sequence[dict[str, Any]]) -> Object:
-    changed = {c["type"] for c in conditions}
+    changed = {c.get("type") for c in conditions}
     status = node.get("status") or {}
-    kept = [c for c in status.get("conditions") or () if c["type"] not in changed]
+    kept = [c for c in status.get("conditions") or () if c.get("type") not in changed]
     return {**node, "status": {**status, "conditions": [*kept, *conditions]}}
 
 
@@ -206,7 +206,7 @@ def _evictions(pods: Sequence[Object], taints: Sequence[dict[str, Any]], now_s: 
     """The pods that must leave now, and in how many seconds the next must."""
     leaving: list[Object] = []
     next_s = float("inf")
-    if any(taint["effect"] == NO_EXECUTE for taint in taints):
+    if any(taint.get("effect") == NO_EXECUTE for taint in taints):
         for pod in pods:
             due_s = None if is_being_deleted(pod) or is_terminal(pod) else evicted_in_s(pod, taints, now_s)
             if due_s == 0.0:

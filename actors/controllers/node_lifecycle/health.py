@@ -40,8 +40,8 @@ Taint = Mapping[str, Any]
 def ready_status(node: Object) -> str:
     """``True``, ``False`` or ``Unknown``; the last also for a node that never said."""
     for condition in (node.get("status") or {}).get("conditions") or ():
-        if condition["type"] == "Ready":
-            return str(condition["status"])
+        if condition.get("type") == "Ready":
+            return str(condition.get("status"))
     return "Unknown"
 
 
@@ -55,7 +55,7 @@ def heartbeat(node: Object, lease: Object | None) -> str:
 
 def unknown_conditions(node: Object, now_s: float) -> list[dict[str, Any]]:
     """The conditions to set on a node that fell silent; those that are Unknown already are left alone."""
-    known = {c["type"]: c for c in (node.get("status") or {}).get("conditions") or ()}
+    known = {c.get("type"): c for c in (node.get("status") or {}).get("conditions") or ()}
     now = format_time(now_s)
     changed: list[dict[str, Any]] = []
     for name in _TOLD:
@@ -63,7 +63,7 @@ def unknown_conditions(node: Object, now_s: float) -> list[dict[str, Any]]:
         if before is None:
             reason, message = "NodeStatusNeverUpdated", "Kubelet never posted node status."
             heard = node["metadata"].get("creationTimestamp") or now
-        elif before["status"] != "Unknown":
+        elif before.get("status") != "Unknown":
             reason, message = "NodeStatusUnknown", "Kubelet stopped posting node status."
             heard = before.get("lastHeartbeatTime") or now
         else:
@@ -86,17 +86,17 @@ def wanted_taints(node: Object, now_s: float) -> list[dict[str, Any]]:
 
     A new one says since when it is there (``SwapNodeControllerTaint``); one that is there already stays as it is.
     """
-    present: Sequence[Taint] = node["spec"].get("taints") or ()
-    added = {(t["key"], t["effect"]): t.get("timeAdded") for t in present}
-    wanted = [dict(taint) for taint in present if taint["key"] not in _MANAGED]
-    statuses = {c["type"]: c["status"] for c in (node.get("status") or {}).get("conditions") or ()}
+    present: Sequence[Taint] = (node.get("spec") or {}).get("taints") or ()
+    added = {(t.get("key") or "", t.get("effect") or ""): t.get("timeAdded") for t in present}
+    wanted = [dict(taint) for taint in present if taint.get("key") not in _MANAGED]
+    statuses = {c.get("type"): c.get("status") for c in (node.get("status") or {}).get("conditions") or ()}
     statuses.setdefault("Ready", "Unknown")
     for condition, status, key in _CONDITION_TAINTS:
         if statuses.get(condition) == status:
             wanted.append(_taint(key, NO_SCHEDULE, added, now_s))
             if condition == "Ready":
                 wanted.append(_taint(key, NO_EXECUTE, added, now_s))
-    if node["spec"].get("unschedulable"):
+    if (node.get("spec") or {}).get("unschedulable"):
         wanted.append(_taint(UNSCHEDULABLE, NO_SCHEDULE, added, now_s))
     return wanted
 
@@ -117,7 +117,7 @@ def evicted_in_s(pod: Object, taints: Sequence[Taint], now_s: float) -> float | 
     """
     deadlines: list[float] = []
     for taint in taints:
-        if taint["effect"] != NO_EXECUTE:
+        if taint.get("effect") != NO_EXECUTE:
             continue
         toleration = _toleration_of(pod, taint)
         if toleration is None:
@@ -131,9 +131,9 @@ def evicted_in_s(pod: Object, taints: Sequence[Taint], now_s: float) -> float | 
 
 def _toleration_of(pod: Object, taint: Taint) -> Mapping[str, Any] | None:
     for toleration in pod["spec"].get("tolerations") or ():
-        if toleration.get("effect") not in (None, "", taint["effect"]):
+        if toleration.get("effect") not in (None, "", taint.get("effect")):
             continue
-        if toleration.get("key") not in (None, "", taint["key"]):
+        if toleration.get("key") not in (None, "", taint.get("key")):
             continue
         exists = toleration.get("operator") == "Exists"
         if exists or (toleration.get("key") and (toleration.get("value") or "") == (taint.get("value") or "")):
