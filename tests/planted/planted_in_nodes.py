@@ -33,7 +33,7 @@ SCHEDULER: Final = (
         "actors/scheduler/scheduler.py",
         "            self.queue.failed(assignment.queued, now_s)",
         "            pass",
-        "tests/scheduler/test_scheduler_actor.py tests/scheduler/test_scheduling_queue.py",
+        "tests/scheduler/test_never_overcommits.py",
     ),
 )
 

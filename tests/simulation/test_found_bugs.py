@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.simulation.fault_plan import Step
 from actors.simulation.fault_profile import FaultProfile
+from actors.simulation.moment import Moment
 from actors.simulation.run import execute
 from actors.simulation.schedule import Schedule
 from actors.simulation.workload import deployment_manifest
@@ -16,16 +19,15 @@ def rollout(image: str = "nginx:1.26") -> tuple[Step, ...]:
     )
 
 
-def test_a_conflict_in_answer_to_the_kubelets_final_delete() -> None:
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("operation", ["delete", "patch status"])
+def test_a_conflict_in_answer_to_the_kubelets_final_delete(operation: str, nth: int) -> None:
     """Any 409 was taken for "another pod has the name now", and the pod was left terminating for ever."""
-    seen = 0
-    for n in range(2, 12):
-        where = {"sender": "kubelet-node-1", "receiver": "apiserver", "kind": "request", "subject": "operate"}
-        fault = Step(0.0, "message", {**where, "n": n, "fault": "conflict"})
-        report = execute(Schedule(2, 1, 10.0, FaultProfile(), (*rollout(), fault)))
-        assert report.failure is None
-        seen += report.faults.get("conflict", 0)
-    assert seen >= 8
+    moment = Moment(operation=operation, resource="v1/pods", by="kubelet-node-1", nth=nth)
+    fault = Step(0.0, "message", {"fault": "conflict"}, moment)
+    report = execute(Schedule(2, 1, 10.0, FaultProfile(), (*rollout(), fault)))
+    assert report.failure is None
+    assert report.faults == {"conflict": 1}
 
 
 def test_with_every_hint_lost_it_converges_by_asking() -> None:
