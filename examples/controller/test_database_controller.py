@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def life_of_a_database(controller: type[Controller]) -> Callable[[ClusterUnderTe
         podchain.run_actor("database-controller", lambda ctx: run_controller(ctx, controller()))
         for shards in (2, 1, 2):
             podchain.apply(database(5432, shards))
-            assert podchain.run_until(lambda n=shards: is_served(5432, n)), f"it does not have {shards} shards"
+            assert podchain.run_until(partial(is_served, 5432, shards)), f"it does not have {shards} shards"
         data = podchain.get("pvc", "orders-data-1")["metadata"]["uid"]
         podchain.run_for(3)
         podchain.apply(database(6432, 2))
