@@ -21,7 +21,7 @@ from actors.testing.live_cluster import LiveCluster
 
 pytestmark = needs_kubectl
 LONG = bool(os.environ.get("PODCHAIN_LONG"))
-SECONDS = float(os.environ.get("PODCHAIN_FUZZ_SECONDS", "240" if LONG else "8"))
+SECONDS = float(os.environ.get("PODCHAIN_FUZZ_SECONDS", "240" if LONG else "6"))
 SEED = int(os.environ.get("PODCHAIN_FUZZ_SEED", str(time.time_ns()) if LONG else "1"))
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 CONNECTIONS = 4
