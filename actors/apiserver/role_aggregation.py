@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from actors.apimachinery.operation import Object
-from actors.apimachinery.selector import LabelSelector
+from actors.apimachinery.selector import LabelSelector, SelectorError
 
 
 def is_aggregated(role: Mapping[str, Any]) -> bool:
@@ -16,10 +16,7 @@ def is_aggregated(role: Mapping[str, Any]) -> bool:
 
 def aggregated_rules(role: Object, roles: Iterable[Object]) -> list[Any]:
     """The rules a role should have: each of the chosen roles' once, roles in the order of their names."""
-    selectors = [
-        LabelSelector.from_object(selector)
-        for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
-    ]
+    selectors = _selectors(role)
     own = role["metadata"]["name"]
     rules: list[Any] = []
     for other in sorted(roles, key=lambda each: str(each["metadata"]["name"])):
@@ -28,6 +25,17 @@ def aggregated_rules(role: Object, roles: Iterable[Object]) -> list[Any]:
             continue
         rules.extend(rule for rule in other.get("rules") or () if rule not in rules)
     return rules
+
+
+def _selectors(role: Object) -> list[LabelSelector]:
+    """Those that can be understood; another one chooses nothing, and must not end who looks at it."""
+    found = []
+    for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ():
+        try:
+            found.append(LabelSelector.from_object(selector))
+        except (SelectorError, LookupError, TypeError, AttributeError):
+            continue
+    return found
 
 
 def outdated(roles: Iterable[Object]) -> list[Object]:

@@ -2,6 +2,7 @@
 
 from actors.apimachinery.resources import RESOURCES
 from actors.apiserver.certificate_requests import check_certificate_request
+from actors.apiserver.role_aggregation import outdated
 from actors.controllers.certificate.actor import is_due
 from actors.controllers.node_lifecycle.health import (
     evicted_in_s,
@@ -42,3 +43,13 @@ def test_a_row_that_can_not_be_shown_hides_no_others():
     assert [row["cells"][0] for row in table["rows"]] == ["good", "odd", "broken"]
     assert table["rows"][0]["cells"][1] == "10.0.0.1:80"
     assert {len(row["cells"]) for row in table["rows"]} == {len(table["columnDefinitions"])}
+
+
+def test_an_aggregated_role_whose_selector_is_none():
+    """It ended the API server, at each start anew."""
+    odd = [{"matchLabels": {"a": "example.com/a"}}, {"matchExpressions": [{"key": "a", "operator": "x"}]}, {}]
+    role = {"metadata": {"name": "a"}, "aggregationRule": {"clusterRoleSelectors": odd[:2]}}
+    other = {"metadata": {"name": "b", "labels": {"a": "b"}}, "rules": [{"verbs": ["get"]}]}
+    assert outdated([role, other]) == []
+    role["aggregationRule"]["clusterRoleSelectors"] = odd
+    assert outdated([role, other])[0]["rules"] == other["rules"]
