@@ -484,8 +484,11 @@ def test_a_generated_name_is_the_same_for_the_same_seed_in_every_process():
 @settings(max_examples=60)
 @given(st.sampled_from([r for r in RESOURCES if r.storable]))
 def test_every_kind_answers_a_bare_object_with_errors_or_stores_what_fits_its_schema(resource):
-    stored, _ = create(resource.key, {"metadata": {"name": "x"}})
+    stored, refused = create(resource.key, {"metadata": {"name": "x"}})
     assert decode(resource, stored)[0] == stored
+    if resource.kind == "CustomResourceDefinition":
+        assert refused  # it has no version that could be stored, so there is never anything to update
+        return
     again, errors = update(resource.key, stored, lambda obj: obj["metadata"].update(labels={"a": "b"}))
     assert errors == []
     assert again["metadata"].get("generation") == stored["metadata"].get("generation")
