@@ -26,8 +26,6 @@ NODE_STATS: Final = "node_stats"
 STATS_TIMEOUT_S: Final = 5.0
 #: What a rate is said to be over, as metrics-server has it by default.
 WINDOW: Final = "15s"
-#: A counter that is looked at again sooner gives the rate it gave.
-RATE_AGE_MIN_S: Final = 1.0
 
 RESOURCES: Final[tuple[Resource, ...]] = (
     new_resource(GROUP, "v1beta1", "NodeMetrics", "nodes", namespaced=False, singular="node", verbs=("get", "list")),
@@ -54,7 +52,6 @@ class ResourceMetrics:
         self._client = Client(ctx)
         self._rates = CpuRates()
         self._found: list[PodUsage] = []
-        self._found_s = float("-inf")
         self._nodes: dict[str, Object] = {}
 
     async def answer(self, path: RequestPath, label_selector: str) -> Object:
@@ -86,8 +83,6 @@ class ResourceMetrics:
 
     async def _look(self) -> None:
         now_s = self._ctx.wall_s()
-        if 0 <= now_s - self._found_s < RATE_AGE_MIN_S:
-            return
         listed = await self._client.list("v1/nodes")
         self._nodes = {node["metadata"]["name"]: node for node in listed.items}
         kubelets = dict.fromkeys(kubelet_name(node) for node in listed.items)
@@ -97,7 +92,6 @@ class ResourceMetrics:
             f"{row[0]}/{name}": Counter(start_s, cpu_s) for _, row in rows for name, start_s, cpu_s, _ in row[3]
         }
         self._found = usage_of(rows, self._rates.update(counters, now_s))
-        self._found_s = now_s
 
     async def _stats_of(self, kubelet: str) -> Any:
         """A kubelet's answer; nothing from one that is down: its node is shown without usage."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 LIST_CONTAINER_STATS: Final = "list_container_stats"
+RATE_WINDOW_MIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,26 @@ class CpuRates:
     """Rates from two looks at counters that grow."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, Counter]] = {}
+        self._seen: dict[str, tuple[float, Counter, float]] = {}
+        """Of each counter: when it was looked at, what it was, and the rate that was told."""
 
     def update(self, counters: Mapping[str, Counter], now_s: float) -> dict[str, float]:
-        """Cores that each uses: since the last look, or since its start when it is new or was started again."""
-        rates: dict[str, float] = {}
+        """Cores that each uses: since the last look, or since its start when it is new or was started again.
+
+        Looks less than `RATE_WINDOW_MIN_S` apart tell the same rate: a clock's ticks would be most of a new one.
+        """
+        seen: dict[str, tuple[float, Counter, float]] = {}
         for name, counter in counters.items():
-            since_s, before = self._seen.get(name, (counter.started_s, Counter(counter.started_s, 0.0)))
-            if before.started_s != counter.started_s:
-                since_s, before = counter.started_s, Counter(counter.started_s, 0.0)
-            window_s = now_s - since_s
-            rates[name] = max(counter.cpu_s - before.cpu_s, 0.0) / window_s if window_s > 0 else 0.0
-        self._seen = {name: (now_s, counter) for name, counter in counters.items()}
-        return rates
+            before = self._seen.get(name)
+            if before is None or before[1].started_s != counter.started_s:
+                seen[name] = (now_s, counter, _rate(counter.cpu_s, now_s - counter.started_s))
+            elif 0 <= now_s - before[0] < RATE_WINDOW_MIN_S:
+                seen[name] = before
+            else:
+                seen[name] = (now_s, counter, _rate(counter.cpu_s - before[1].cpu_s, now_s - before[0]))
+        self._seen = seen
+        return {name: rate for name, (_, _, rate) in seen.items()}
+
+
+def _rate(cpu_s: float, window_s: float) -> float:
+    return max(cpu_s, 0.0) / window_s if window_s > 0 else 0.0
