@@ -13,9 +13,6 @@ DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
 #: Pages that promise something by naming tests.
 PROMISES = ("guarantees.md", "bugs.md")
 
-#: Written by a run of tests that takes too long for CI; linked to before it is there.
-WRITTEN_BY_RUNS = ("clients.md",)
-
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 FILE = re.compile(r"`((?:actors|broker|store|tests|bench|examples)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)")
@@ -41,8 +38,7 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
 def test_every_file_and_document_that_is_named_exists(document: Path) -> None:
     text = document.read_text()
     assert [name for name in FILE.findall(text) if not (ROOT / name).exists() and not list(ROOT.glob(name))] == []
-    links = [name for name in LINK.findall(text) if not name.endswith(WRITTEN_BY_RUNS)]
-    assert [name for name in links if not (document.parent / name).is_file()] == []
+    assert [name for name in LINK.findall(text) if not (document.parent / name).is_file()] == []
 
 
 @pytest.mark.parametrize("page", PROMISES)
