@@ -85,6 +85,8 @@ def plan_update(call: Call, change: Change, state: Entry, record: Record = recor
     _check_identity(call, wanted, old)
     sent = wanted["metadata"].get(MANAGED_FIELDS)
     new, warnings = decoded(call, wanted)
+    for name in ("apiVersion", "kind"):
+        new.setdefault(name, old[name])  # a patch may take them out; an object is never without
     apply_defaults(resource, new)
     _settle_metadata(call, new, old)
     if resource.key == "v1/services":

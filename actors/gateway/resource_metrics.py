@@ -23,7 +23,7 @@ from broker.context import Context, RequestError
 
 GROUP: Final = "metrics.k8s.io"
 NODE_STATS: Final = "node_stats"
-STATS_TIMEOUT_S: Final = 5.0
+STATS_TIMEOUT_S: Final = 2.0
 #: What a rate is said to be over, as metrics-server has it by default.
 WINDOW: Final = "15s"
 

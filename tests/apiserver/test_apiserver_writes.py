@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from api_cluster import Cluster, config_map, pod
 
@@ -306,3 +308,18 @@ def test_priority_classes(cluster: Cluster) -> None:
     unknown["spec"] = {**unknown["spec"], "priorityClassName": "nope"}
     error = cluster.refused("create", PODS, "default", body=unknown)
     assert error.message == 'pods "b" is forbidden: no PriorityClass with name nope was found'
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch"),
+    [
+        ("json", [{"op": "remove", "path": "/kind"}, {"op": "remove", "path": "/apiVersion"}]),
+        ("merge", {"kind": None, "apiVersion": None, "data": {"a": "b"}}),
+        ("strategic", {"kind": None, "apiVersion": None, "data": {"a": "b"}}),
+    ],
+)
+def test_a_patch_that_takes_out_the_kind_leaves_it(cluster: Cluster, kind: str, patch: Any) -> None:
+    """Found by the fuzz test: what was stored had no kind, and no client could read it."""
+    cluster.create(MAPS, config_map("c"), "default")
+    changed = cluster.call("patch", MAPS, "default", "c", body=patch, options={"patchType": kind})
+    assert (changed.object["apiVersion"], changed.object["kind"]) == ("v1", "ConfigMap")
