@@ -54,11 +54,11 @@ Send = Callable[[bytes], Awaitable[None]]
 
 async def port_forward(request: web.BaseRequest, ctx: Context, client: Client, path: RequestPath) -> web.StreamResponse:
     """Serve one request for ``portforward``. Raises `ApiError` while an answer can still be a Status."""
-    check_upgrade(request)
     pod = await client.get("v1/pods", path.name, path.namespace)
     phase = (pod.get("status") or {}).get("phase")
     if phase != "Running":
         raise bad_request(f"unable to forward port because pod is not running. Current status={phase}")
+    check_upgrade(request)
     node, kubelet = await kubelet_of(client, pod)
     where = {"node": node, "namespace": path.namespace, "pod": path.name, "kind": PORT_FORWARD}
     asked = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]

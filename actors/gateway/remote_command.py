@@ -65,12 +65,14 @@ async def remote_command(
     request: web.BaseRequest, ctx: Context, client: Client, path: RequestPath
 ) -> web.StreamResponse:
     """Serve one request for ``exec`` or ``attach``. Raises `ApiError` while an answer can still be a Status."""
-    check_upgrade(request)
     pod = await client.get("v1/pods", path.name, path.namespace)
     question = stream_question(path, pod, request.query)
     phase = (pod.get("status") or {}).get("phase")
     if phase in ("Succeeded", "Failed"):
         raise bad_request(f"cannot {path.subresource} a container in a completed pod; current phase is {phase}")
+    check_upgrade(
+        request
+    )  # after what is wrong with the question: kubectl tries again without a WebSocket and shows that
     question["node"], kubelet = await kubelet_of(client, pod)
     stream = await opened(ctx, kubelet, question)
     try:

@@ -333,7 +333,7 @@ def test_logs_and_events(kubectl):
     assert "Scheduled" in kubectl("get", "events", "--field-selector=involvedObject.name=p")
 
 
-@feature("exec, attach, cp, port-forward, debug, top: see tests/gateway/test_streams_into_pods.py")
+@feature("exec, top (attach, cp, port-forward, debug: tests/gateway/test_streams_into_pods.py)")
 def test_exec(kubectl):
     pod = {
         "apiVersion": "v1",

