@@ -70,9 +70,8 @@ async def remote_command(
     phase = (pod.get("status") or {}).get("phase")
     if phase in ("Succeeded", "Failed"):
         raise bad_request(f"cannot {path.subresource} a container in a completed pod; current phase is {phase}")
-    check_upgrade(
-        request
-    )  # after what is wrong with the question: kubectl tries again without a WebSocket and shows that
+    # Last: a kubectl whose question is refused asks again without a WebSocket, and shows what it is told then.
+    check_upgrade(request)
     question["node"], kubelet = await kubelet_of(client, pod)
     stream = await opened(ctx, kubelet, question)
     try:

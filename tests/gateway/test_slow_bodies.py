@@ -12,7 +12,6 @@ class NeverRead:
     """A request whose body never ends."""
 
     can_read_body = True
-    headers: dict = {}
 
     async def read(self) -> bytes:
         await asyncio.sleep(60)
