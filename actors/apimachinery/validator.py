@@ -41,7 +41,7 @@ from actors.apimachinery.schema import (
     reference_name,
     type_of,
 )
-from actors.apimachinery.status import ApiError, FieldError, bad_request
+from actors.apimachinery.status import FieldError, bad_request
 
 JSON_SCHEMA_PROPS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _INT_RANGE: Final = {"int32": 2**31, "int64": 2**63}
@@ -187,13 +187,6 @@ def _decode_metadata(metadata: Object, version: str, kind: str, path: str = "met
     return validator.validate_python(metadata, extra="ignore"), unknown
 
 
-def build_validator(resource: Resource) -> None:
-    """Build the validator of a kind now instead of on first use."""
-    name = definition_name(resource.api_version, resource.kind)
-    if name is not None:
-        _validator(name)
-
-
 def decode(resource: Resource, obj: Object, field_validation: str = "Strict") -> tuple[Object, list[str]]:
     """The object as its kind has it, and warnings. Raises `ApiError` (400 BadRequest).
 
@@ -288,12 +281,6 @@ def validate(resource: Resource, obj: Object) -> list[FieldError]:
         elif problem["input"] is not None:
             found.append(FieldError("FieldValueTypeInvalid", path, type_error_message(name, problem), problem["input"]))
     return found
-
-
-def strict_decoding_fields(error: ApiError) -> list[str]:
-    """The unknown fields that a strict decoding error names."""
-    _, found, listed = error.message.partition("strict decoding error: ")
-    return [part.split('"')[1] for part in listed.split(", ") if part.startswith("unknown field ")] if found else []
 
 
 def field_path(location: tuple[int | str, ...]) -> str:
