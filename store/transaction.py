@@ -1,7 +1,7 @@
 """What can be asked of the key space: ranges, puts, deletes and transactions, with etcd's meaning and etcd's checks.
 
 A `range_end` that is empty means the one key; ``b"\\0"`` means every key from `key` on; anything else is the first key
-that is not meant (`prefix_end` gives the one for "all keys with this prefix").
+that is not meant: ``b"p0"`` with the key ``b"p/"`` for all keys with that prefix, as ``0`` is the byte after ``/``.
 """
 
 from __future__ import annotations
@@ -124,14 +124,6 @@ class TxnAnswer(NamedTuple):
 
 
 Answer: TypeAlias = Union[PutAnswer, RangeAnswer, DeleteAnswer, TxnAnswer]  # noqa: UP007 - see Operation
-
-
-def prefix_end(prefix: bytes) -> bytes:
-    """The `range_end` that makes a range mean every key with this prefix."""
-    for last in range(len(prefix) - 1, -1, -1):
-        if prefix[last] < 0xFF:
-            return prefix[:last] + bytes((prefix[last] + 1,))
-    return FROM_KEY
 
 
 def txn_bytes(txn: Txn) -> int:

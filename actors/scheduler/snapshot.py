@@ -33,7 +33,7 @@ class Snapshot:
         """Pods that room was made for, by node and uid."""
         self._nominations: dict[str, str] = {}
         self._where: dict[str, str] = {}
-        self._assumed: dict[str, str] = {}
+        self._assumed: set[str] = set()
         self._listed: list[NodeInfo] | None = None
         self._namespaces: dict[str, Mapping[str, str]] = {}
         self._services: dict[Key, Mapping[str, str]] = {}
@@ -102,19 +102,14 @@ class Snapshot:
         """Whether the pod is on its node only because this scheduler asked for that."""
         return uid in self._assumed
 
-    @property
-    def assumed(self) -> Mapping[str, str]:
-        """The assumed pods and their nodes, by uid."""
-        return self._assumed
-
     def assume(self, info: PodInfo, node_name: str) -> None:
         """Count a pod on the node it was decided for, before that is known to be so."""
         self._place(info, node_name)
-        self._assumed[info.uid] = node_name
+        self._assumed.add(info.uid)
 
     def confirm(self, info: PodInfo, node_name: str) -> None:
         """Count a pod on the node it is known to be bound to."""
-        self._assumed.pop(info.uid, None)
+        self._assumed.discard(info.uid)
         known = self.nodes.get(node_name)
         old = known.pods.get(info.uid) if known else None
         if old is not None and old.template is info.template and old.terminating == info.terminating:
@@ -124,7 +119,7 @@ class Snapshot:
 
     def forget(self, uid: str) -> None:
         """Stop counting a pod: it is gone, has ended, or its binding was refused."""
-        self._assumed.pop(uid, None)
+        self._assumed.discard(uid)
         node_name = self._where.pop(uid, "")
         if not node_name:
             return

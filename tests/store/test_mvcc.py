@@ -16,7 +16,7 @@ from store.errors import (
     TooManyOperations,
 )
 from store.mvcc import Mvcc
-from store.transaction import Compare, DeleteRange, Put, Range, Txn, prefix_end
+from store.transaction import Compare, DeleteRange, Put, Range, Txn
 
 ALL = (b"\0", b"\0")
 
@@ -179,7 +179,7 @@ def filled():
 
 def test_ranges():
     mvcc = filled()
-    prefix = (b"p/", prefix_end(b"p/"))
+    prefix = (b"p/", b"p0")
     assert keys(mvcc.range(Range(*prefix))) == [b"p/a", b"p/b", b"p/c"]
     assert keys(mvcc.range(Range(b"p/b", b"\0"))) == [b"p/b", b"p/c", b"q"]
     assert keys(mvcc.range(Range(b"p/b", b"p/a"))) == []
@@ -192,12 +192,6 @@ def test_ranges():
     assert keys(mvcc.range(Range(*ALL, sort_target="value", limit=1, sort_order="ascend"))) == [b"p/a"]
     filtered = mvcc.range(Range(*ALL, min_mod_revision=4, max_create_revision=4))
     assert (keys(filtered), filtered.count) == ([b"p/a", b"p/b"], 4)
-
-
-def test_prefix_end():
-    assert prefix_end(b"ab") == b"ac"
-    assert prefix_end(b"a\xff") == b"b"
-    assert prefix_end(b"\xff") == b"\0"
 
 
 def test_compaction_errors_and_what_stays():
