@@ -8,6 +8,8 @@ What becomes of a key then:
     a create collided, a conflict,        comes again with backoff; by then the view shows what was in the way
     any other refusal, no answer
     the thing to delete was gone          counts as success
+
+A loop that has more to do about failed writes than to try again says so in `ControllerLoop.after_failure`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any, Final, Protocol
 from actors.apimachinery.meta import Key, is_being_deleted
 from actors.apimachinery.operation import Object, Operation, Result
 from actors.client.client import Client
-from actors.client.decision import Decision
+from actors.client.decision import NOTHING_TO_DO, Decision
 from actors.client.events import EventRecorder
 from actors.client.informer import IndexFunction, InformerSet
 from actors.client.rounds import Rounds, Taken
@@ -182,7 +184,7 @@ class ControllerLoop:
         operations = [
             op if op.cause.id else _with_cause(op, cause)
             for _, cause, decision in decided
-            for op in self.fenced(decision.writes)
+            for op in self._fenced(decision.writes)
         ]
         chunks = [operations[i : i + WRITES_A_BATCH_MAX] for i in range(0, len(operations), WRITES_A_BATCH_MAX)]
         answers = await asyncio.gather(*(self._send(chunk) for chunk in chunks))
@@ -196,10 +198,35 @@ class ControllerLoop:
             ):
                 self._finish(key, cause, decision)
             else:
-                self._report(key, decision.writes, mine)
+                self._log_refusals(key, decision.writes, mine)
+                self._carry_out_once(self.after_failure(key, self._view, self._ctx.wall_s(), decision.writes, mine))
                 self._queue.failed(key, cause)
 
-    def fenced(self, writes: Sequence[Operation]) -> Sequence[Operation]:
+    def after_failure(
+        self, key: Key, view: View, now_s: float, operations: Sequence[Operation], results: Sequence[Result | None]
+    ) -> Decision:
+        """What to do about writes that failed, besides trying the key again: a hook for subclasses, by default nothing.
+
+        Called each time that not all writes of a key's decision are settled, with all of them and their answers in the
+        same order, None where nobody answered. What it decides is carried out once: if its own writes fail, nothing
+        comes of them. When the key comes again is the queue's affair, so `requeue_after_s` means nothing here.
+        """
+        return NOTHING_TO_DO
+
+    def _carry_out_once(self, decision: Decision) -> None:
+        for note in decision.events:
+            self._recorder.record(note)
+        if decision.writes:
+            self._ctx.spawn(self._send_once(self._fenced(decision.writes)), "refusal")
+
+    async def _send_once(self, operations: Sequence[Operation]) -> None:
+        try:
+            results = await self._client.batch(operations)
+        except RequestError:
+            return  # the next failure tells it again
+        observe_results(self._informers, operations, results)
+
+    def _fenced(self, writes: Sequence[Operation]) -> Sequence[Operation]:
         """The writes with the loop's fence, if it has one."""
         if self._fence is None:
             return writes
@@ -215,7 +242,7 @@ class ControllerLoop:
         observe_results(self._informers, operations, results)
         return results
 
-    def _report(self, key: Key, operations: Sequence[Operation], results: Sequence[Result | None]) -> None:
+    def _log_refusals(self, key: Key, operations: Sequence[Operation], results: Sequence[Result | None]) -> None:
         """Say in the actor's log what was refused; conflicts are everyday and not worth a line."""
         for op, result in zip(operations, results, strict=True):
             if result is not None and not settled(op, result) and result.code != 409 and result.status:

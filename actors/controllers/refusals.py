@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from actors.apimachinery.meta import Key
 from actors.apimachinery.operation import Operation, Result
-from actors.client.controller import Controller, ControllerLoop, View, observe_results, settled
-from actors.client.decision import Decision
-from broker.context import Context, RequestError
+from actors.client.controller import Controller, ControllerLoop, View, settled
+from actors.client.decision import NOTHING_TO_DO, Decision
+from broker.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ReportingController(Controller, Protocol):
 
 
 class ReportingLoop(ControllerLoop):
-    """The controllers' loop, with `refused` carried out when writes fail."""
+    """The controllers' loop, with `refused` carried out when writes are refused."""
 
     def __init__(
         self, ctx: Context, controller: ReportingController, fence: Mapping[str, Any] | None = None, since: int = 0
@@ -41,22 +41,12 @@ class ReportingLoop(ControllerLoop):
         super().__init__(ctx, controller, fence, since)
         self._reporting = controller
 
-    def _report(self, key: Key, operations: Sequence[Operation], results: Sequence[Result | None]) -> None:
-        super()._report(key, operations, results)
+    def after_failure(
+        self, key: Key, view: View, now_s: float, operations: Sequence[Operation], results: Sequence[Result | None]
+    ) -> Decision:
+        """The controller's word on what was refused; nothing when no write was."""
         refusals = refusals_of(operations, results)
-        if refusals:
-            decision = self._reporting.refused(key, self._view, self._ctx.wall_s(), refusals)
-            for note in decision.events:
-                self._recorder.record(note)
-            if decision.writes:
-                self._ctx.spawn(self._tell(self.fenced(decision.writes)), "refusal")
-
-    async def _tell(self, operations: Sequence[Operation]) -> None:
-        try:
-            results = await self._client.batch(operations)
-        except RequestError:
-            return  # the next failure tells it again
-        observe_results(self._informers, operations, results)
+        return self._reporting.refused(key, view, now_s, refusals) if refusals else NOTHING_TO_DO
 
 
 def refusals_of(operations: Sequence[Operation], results: Sequence[Result | None]) -> list[Refusal]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from random import Random
 
 from actors.apimachinery.meta import Key, key_of
-from actors.apimachinery.operation import Operation
-from actors.client.controller import Trigger, View, run_controller
+from actors.apimachinery.operation import Operation, Result
+from actors.client.controller import ControllerLoop, Trigger, View, run_controller
 from actors.client.decision import Decision
 from actors.testing.cluster_under_test import ClusterUnderTest
 from broker.faults import DELIVERED, DROPPED
@@ -85,3 +85,26 @@ def test_a_refused_write_comes_again_with_backoff(podchain: ClusterUnderTest) ->
     podchain.run_actor("shadow", lambda ctx: run_controller(ctx, stubborn))
     podchain.run_for(10)
     assert 8 <= len(stubborn.saw) <= 14  # 5 ms, doubling: ten seconds hold eleven
+
+
+def test_what_the_hook_decides_about_failed_writes_is_carried_out(podchain: ClusterUnderTest) -> None:
+    class Misnaming(Shadow):
+        def reconcile(self, key: Key, view: View, now_s: float) -> Decision:
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "Not_A_Name", "namespace": "default"}}
+            return Decision([Operation("create", CONFIGMAPS, "default", "Not_A_Name", "", body)])
+
+    told: list[tuple[Key, list[str], list[int | None]]] = []
+
+    class Telling(ControllerLoop):
+        def after_failure(
+            self, key: Key, view: View, now_s: float, operations: Sequence[Operation], results: Sequence[Result | None]
+        ) -> Decision:
+            told.append((key, [op.name for op in operations], [result and result.code for result in results]))
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "told", "namespace": key.namespace}}
+            return Decision([Operation("create", CONFIGMAPS, key.namespace, "told", "", body)])
+
+    podchain.apply(secret("red"))
+    podchain.run_actor("shadow", lambda ctx: Telling(ctx, Misnaming()).run())
+    podchain.run_for(2)
+    assert podchain.get("cm", "told") is not None
+    assert told[0] == (Key("default", "a"), ["Not_A_Name"], [422])
