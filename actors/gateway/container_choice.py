@@ -8,10 +8,9 @@ from actors.apimachinery.operation import Object
 from actors.apimachinery.status import bad_request
 from actors.apimachinery.tables.definition import items_of, of
 from actors.client.client import Client
+from actors.client.kubelet import kubelet_of_node
 
-KUBELET_ACTOR: Final = "podchain.dev/kubelet"
 _SPEC_FIELDS: Final = ("initContainers", "containers", "ephemeralContainers")
-_STATUS_FIELDS: Final = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
 
 def chosen_container(pod: Object, wanted: str) -> str:
@@ -31,16 +30,6 @@ def chosen_container(pod: Object, wanted: str) -> str:
     raise bad_request(f"{message} or one of the init containers: [{init}]" if init else message)
 
 
-def waiting_reason(pod: Object, container: str) -> str:
-    """Why a container has not run yet; empty when it has, or may have."""
-    for field in _STATUS_FIELDS:
-        for status in items_of(pod, "status", field):
-            waiting = of(status, "state", "waiting")
-            if status.get("name") == container and waiting is not None and not status.get("restartCount"):
-                return str(waiting.get("reason") or "ContainerCreating")
-    return ""
-
-
 async def kubelet_of(client: Client, pod: Object) -> tuple[str, str]:
     """The pod's node, and the actor that is its kubelet. Raises `ApiError` (400) for a pod that has no node."""
     node = of(pod, "spec", "nodeName")
@@ -48,10 +37,4 @@ async def kubelet_of(client: Client, pod: Object) -> tuple[str, str]:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
     # The gateway's own question: who may see a pod's log need not be allowed to see nodes.
     found = await Client(client.ctx, client.target).get("v1/nodes", node)
-    return node, kubelet_name(found)
-
-
-def kubelet_name(node: Object) -> str:
-    """The actor that is a node's kubelet."""
-    metadata = node["metadata"]
-    return (metadata.get("annotations") or {}).get(KUBELET_ACTOR) or f"kubelet-{metadata['name']}"
+    return node, kubelet_of_node(found)

@@ -8,7 +8,8 @@ from typing import Any, Final
 from actors.apimachinery.meta import parse_time
 from actors.apimachinery.status import ApiError, bad_request, internal_error, not_found
 from actors.client.client import Client
-from actors.gateway.container_choice import chosen_container, kubelet_of, waiting_reason
+from actors.client.kubelet import check_has_run
+from actors.gateway.container_choice import chosen_container, kubelet_of
 from actors.gateway.request_path import RequestPath
 from actors.gateway.translation import Query, is_true, whole_number
 from broker.context import Context, RequestFailed, RequestTimeout
@@ -24,9 +25,8 @@ async def log_question(ctx: Context, client: Client, path: RequestPath, query: Q
     container = chosen_container(pod, query.get("container") or "")
     previous = is_true(query.get("previous"))
     node, actor = await kubelet_of(client, pod)
-    reason = waiting_reason(pod, container)
-    if reason and not previous:
-        raise bad_request(f'container "{container}" in pod "{path.name}" is waiting to start: {reason}')
+    if not previous:
+        check_has_run(pod, container)
     seconds, since_time = whole_number(query, "sinceSeconds"), query.get("sinceTime")
     since_s: float | None = None
     try:

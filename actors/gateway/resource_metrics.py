@@ -16,7 +16,7 @@ from actors.apimachinery.resources import Resource, new_resource
 from actors.apimachinery.selector import LabelSelector, SelectorError
 from actors.apimachinery.status import bad_request, not_found
 from actors.client.client import Client
-from actors.gateway.container_choice import kubelet_name
+from actors.client.kubelet import kubelet_of_node
 from actors.gateway.request_path import RequestPath
 from actors.runtime.usage import Counter, CpuRates
 from broker.context import Context, RequestError
@@ -85,7 +85,7 @@ class ResourceMetrics:
         now_s = self._ctx.wall_s()
         listed = await self._client.list("v1/nodes")
         self._nodes = {node["metadata"]["name"]: node for node in listed.items}
-        kubelets = dict.fromkeys(kubelet_name(node) for node in listed.items)
+        kubelets = dict.fromkeys(kubelet_of_node(node) for node in listed.items)
         answers = await asyncio.gather(*(self._stats_of(kubelet) for kubelet in kubelets))
         rows = [(node, row) for answer in answers for node, stats in answer if node in self._nodes for row in stats]
         counters = {

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from actors.apimachinery.operation import Object
 from actors.apimachinery.selector import LabelSelector
 from actors.apimachinery.tables.definition import items_of, of
+from actors.client.kubelet import kubelet_of_node
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.session import Kubectl
 from actors.kubectl.target import Found
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-KUBELET_ACTOR = "podchain.dev/kubelet"
 
 
 def container_names(pod: Object, *, init: bool = True) -> list[str]:
@@ -73,21 +71,4 @@ async def kubelet_actor(kubectl: Kubectl, pod: Object) -> str:
     node = of(pod, "spec", "nodeName")
     if not node:
         raise CommandFailed(f"pod {pod['metadata']['name']} does not have a host assigned")
-    found = await kubectl.client.get("v1/nodes", node)
-    actor: str = (found["metadata"].get("annotations") or {}).get(KUBELET_ACTOR) or f"kubelet-{node}"
-    return actor
-
-
-def waiting_reason(pod: Object, container: str) -> str | None:
-    """Why a container has not started; None when it has, or may have."""
-    statuses: Sequence[Object] = [
-        status
-        for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-        for status in items_of(pod, "status", field)
-    ]
-    for status in statuses:
-        if status.get("name") == container:
-            waiting = of(status, "state", "waiting")
-            if waiting is not None and not status.get("restartCount"):
-                return str(waiting.get("reason") or "ContainerCreating")
-    return None
+    return kubelet_of_node(await kubectl.client.get("v1/nodes", node))

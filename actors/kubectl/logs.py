@@ -12,13 +12,8 @@ import click
 from actors.apimachinery.meta import parse_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, bad_request, not_found
-from actors.kubectl.container_choice import (
-    chosen_container,
-    container_names,
-    kubelet_actor,
-    pods_of,
-    waiting_reason,
-)
+from actors.client.kubelet import check_has_run
+from actors.kubectl.container_choice import chosen_container, container_names, kubelet_actor, pods_of
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.grammar import DurationType, command, selector_option
 from actors.kubectl.session import Kubectl, run_with_client
@@ -173,10 +168,8 @@ class _LogStream:
     async def _run(self) -> None:
         actor = await kubelet_actor(self._kubectl, self._pod)
         options = self._options
-        reason = waiting_reason(self._pod, self._container)
-        if reason is not None and not options.previous:
-            name = self._pod["metadata"]["name"]
-            raise bad_request(f'container "{self._container}" in pod "{name}" is waiting to start: {reason}')
+        if not options.previous:
+            check_has_run(self._pod, self._container)
         question = {
             "node": self._pod["spec"]["nodeName"],
             "namespace": self._pod["metadata"]["namespace"],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.client.kubelet import own_kubelet
 from actors.runtime.address import pod_cidr_of
 
 KUBELET_VERSION: Final = "v1.37.0"
@@ -26,7 +27,7 @@ class NodeConfig:
     taints: Sequence[Mapping[str, Any]] = ()
     extended_resources: Mapping[str, str] = field(default_factory=dict)
     actor: str = ""
-    """The actor that serves this node's logs; by default ``kubelet-<name>``."""
+    """The actor that answers for this node, where many nodes share one; by default its own."""
 
     tokens: bool = False
     """Whether pods are given their service accounts' tokens: those that are processes could use them."""
@@ -44,4 +45,5 @@ class NodeConfig:
 
     @property
     def kubelet_actor(self) -> str:
-        return self.actor or f"kubelet-{self.name}"
+        """The actor that is this node's kubelet."""
+        return self.actor or own_kubelet(self.name)

@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from actors.apimachinery.meta import format_micro_time, format_time
 from actors.apimachinery.operation import Object
+from actors.client.kubelet import KUBELET_ACTOR
 from actors.kubelet.config import KUBELET_VERSION, NodeConfig
 
 LEASE_NAMESPACE: Final = "kube-node-lease"
 LEASE_DURATION_S: Final = 40
 #: Images shown in a node's status (``nodeStatusMaxImages``).
 IMAGES_MAX: Final = 50
-#: Names the actor that answers for a node's logs, as a real node names its kubelet's port.
-KUBELET_ACTOR: Final = "podchain.dev/kubelet"
 
 _CONDITIONS: Final = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
