@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
+from actors.client.kubelet import CONTAINER_STREAM
 from actors.runtime.stream import (
     CLOSE_STREAM,
     READ_STREAM,
@@ -22,7 +23,6 @@ from actors.runtime.stream import (
 )
 from broker.context import Context, RequestError
 
-CONTAINER_STREAM: Final = "container_stream"
 OPEN_TIMEOUT_S: Final = 15.0
 #: A container may take its input so slowly; then the client gives up.
 WRITE_TIMEOUT_S: Final = 3600.0

@@ -1,4 +1,4 @@
-"""Who asks a node's kubelet about its pods: which actor that is, and whether a container has anything to tell yet."""
+"""Asking a node's kubelet: which actor that is, what it can be asked, and which containers have nothing to tell yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from actors.apimachinery.tables.definition import items_of, of
 
 #: A node's annotation that names the actor that answers for it, as a real node names its kubelet's port.
 KUBELET_ACTOR: Final = "podchain.dev/kubelet"
+#: What a kubelet is asked for ``kubectl logs``, by namespace, pod and container: a part of the log.
+CONTAINER_LOG: Final = "container_log"
+#: For ``exec``, ``attach`` and ``port-forward``, by namespace and pod: a stream (`actors.client.container_stream`).
+CONTAINER_STREAM: Final = "container_stream"
+#: For ``kubectl top``: what the containers of all nodes of this actor use, [[node, stats], ...].
+NODE_STATS: Final = "node_stats"
 _STATUS_FIELDS: Final = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
 

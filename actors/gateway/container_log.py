@@ -8,13 +8,12 @@ from typing import Any, Final
 from actors.apimachinery.meta import parse_time
 from actors.apimachinery.status import ApiError, bad_request, internal_error, not_found
 from actors.client.client import Client
-from actors.client.kubelet import check_has_run
+from actors.client.kubelet import CONTAINER_LOG, check_has_run
 from actors.gateway.container_choice import chosen_container, kubelet_of
 from actors.gateway.request_path import RequestPath
 from actors.gateway.translation import Query, is_true, whole_number
 from broker.context import Context, RequestFailed, RequestTimeout
 
-CONTAINER_LOG: Final = "container_log"
 FOLLOW_POLL_S: Final = 0.1
 LOG_TIMEOUT_S: Final = 10.0
 

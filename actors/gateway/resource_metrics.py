@@ -16,13 +16,12 @@ from actors.apimachinery.resources import Resource, new_resource
 from actors.apimachinery.selector import LabelSelector, SelectorError
 from actors.apimachinery.status import bad_request, not_found
 from actors.client.client import Client
-from actors.client.kubelet import kubelet_of_node
+from actors.client.kubelet import NODE_STATS, kubelet_of_node
 from actors.gateway.request_path import RequestPath
 from actors.runtime.usage import Counter, CpuRates
 from broker.context import Context, RequestError
 
 GROUP: Final = "metrics.k8s.io"
-NODE_STATS: Final = "node_stats"
 STATS_TIMEOUT_S: Final = 2.0
 #: What a rate is said to be over, as metrics-server has it by default.
 WINDOW: Final = "15s"

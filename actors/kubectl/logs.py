@@ -12,7 +12,7 @@ import click
 from actors.apimachinery.meta import parse_time
 from actors.apimachinery.operation import Object
 from actors.apimachinery.status import ApiError, bad_request, not_found
-from actors.client.kubelet import check_has_run
+from actors.client.kubelet import CONTAINER_LOG, check_has_run
 from actors.kubectl.container_choice import chosen_container, container_names, kubelet_actor, pods_of
 from actors.kubectl.failure import CommandFailed
 from actors.kubectl.grammar import DurationType, command, selector_option
@@ -20,7 +20,6 @@ from actors.kubectl.session import Kubectl, run_with_client
 from actors.kubectl.target import Query, Targets, find_all, parse_targets
 from broker.context import RequestFailed, RequestTimeout
 
-CONTAINER_LOG: Final = "container_log"
 FOLLOW_POLL_S: Final = 0.2
 LOG_TIMEOUT_S: Final = 10.0
 #: With a selector, only so many lines of each container are shown unless asked otherwise.

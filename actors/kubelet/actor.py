@@ -8,6 +8,7 @@ from typing import Any
 from actors.apimachinery.operation import Object
 from actors.client.client import Client
 from actors.client.informer import Informer, InformerSet
+from actors.client.kubelet import CONTAINER_LOG, CONTAINER_STREAM, NODE_STATS
 from actors.kubelet.agent import PODS, NodeAgent, Shared
 from actors.kubelet.config import NodeConfig
 from actors.kubelet.node_manager import NODES, NodeManager
@@ -16,12 +17,6 @@ from actors.kubelet.runtime_link import RemoteRuntime
 from actors.runtime.protocol import INVALID, RuntimeRefused
 from broker.context import Context
 from broker.message import Request
-
-#: Methods a kubelet serves: ``kubectl logs``, ``exec``, ``attach``, ``port-forward`` ask it, by namespace and pod.
-CONTAINER_LOG = "container_log"
-CONTAINER_STREAM = "container_stream"
-#: What the containers of all nodes of this actor use, for ``kubectl top``: [[node, stats], ...].
-NODE_STATS = "node_stats"
 
 Question = Callable[[NodeAgent, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
