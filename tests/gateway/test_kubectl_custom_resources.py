@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real_kubectl import KUBECTL, Kubectl, needs_kubectl
+from real_kubectl import Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
@@ -120,7 +120,7 @@ def test_explain(kubectl):
 
 
 def test_watch_with_table(kubectl):
-    command = [KUBECTL, "--kubeconfig", kubectl.file, "--cache-dir", kubectl.cache, "get", "ct", "-w"]
+    command = [kubectl.path, "--kubeconfig", kubectl.file, "--cache-dir", kubectl.cache, "get", "ct", "-w"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         try:
             assert watching.stdout.readline().split() == ["NAME", "SPEC", "REPLICAS", "AGE"]

@@ -9,12 +9,15 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import aiohttp
+import peers
 import pytest
-from real_kubectl import KUBECTL, OLDER_KUBECTL, Kubectl, needs_kubectl
+from real_kubectl import Kubectl, needs_kubectl
 
 from actors.testing.live_cluster import LiveCluster
 
@@ -57,10 +60,10 @@ def cluster(tmp_path_factory, served_port):
         cluster.down()
 
 
-@pytest.fixture(scope="module", params=[KUBECTL, OLDER_KUBECTL], ids=["kubectl", "older-kubectl"])
+@pytest.fixture(scope="module", params=[peers.WHEEL, peers.OLDER], ids=["kubectl", "older-kubectl"])
 def kubectl(request, cluster):
-    if not (request.param.is_absolute() and request.param.exists()):
-        pytest.skip("PODCHAIN_PEERS names no directory with an older kubectl")
+    if not peers.is_there(request.param):
+        pytest.skip(peers.MISSING[request.param])
     return Kubectl(cluster.home, cluster, request.param)
 
 
@@ -77,7 +80,7 @@ def test_exec_gives_output_errors_and_the_exit_code(kubectl):
 
 def test_exec_passes_megabytes_both_ways_and_ends_with_its_input(kubectl):
     content = os.urandom(3_000_000)
-    command = [kubectl.program, "--kubeconfig", kubectl.file, "exec", "-i", "box", "--", "cat"]
+    command = [kubectl.path, "--kubeconfig", kubectl.file, "exec", "-i", "box", "--", "cat"]
     done = subprocess.run(command, input=content, capture_output=True, timeout=60, check=True)
     assert done.stdout == content
 
@@ -93,7 +96,7 @@ def test_what_a_command_leaves_running_goes_on_and_holds_nothing_up(kubectl):
 def test_a_terminal(kubectl):
     ours, theirs = pty.openpty()
     command = [
-        kubectl.program,
+        kubectl.path,
         "--kubeconfig",
         kubectl.file,
         "exec",
@@ -119,7 +122,7 @@ def test_a_terminal(kubectl):
 
 
 def test_attach_shows_what_the_container_says_and_passes_input(kubectl):
-    command = [kubectl.program, "--kubeconfig", kubectl.file, "attach", "-i", "echo"]
+    command = [kubectl.path, "--kubeconfig", kubectl.file, "attach", "-i", "echo"]
     attached = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         attached.stdin.write(b"one\n")
@@ -162,7 +165,7 @@ def get(port: int) -> int:
 
 
 def test_port_forward(kubectl, served_port):
-    command = [kubectl.program, "--kubeconfig", kubectl.file, "port-forward", "--address=127.0.0.1", "pod/box"]
+    command = [kubectl.path, "--kubeconfig", kubectl.file, "port-forward", "--address=127.0.0.1", "pod/box"]
     with forwarding([*command, f":{served_port}"]) as (port, _):
         assert [get(port) for _ in range(5)] == [200] * 5
     with forwarding([*command, f":{free_port()}"]) as (port, process):
@@ -175,7 +178,7 @@ def test_port_forward(kubectl, served_port):
 def test_our_own_command_line_does_the_same(cluster, served_port):
     assert cluster.podchain("exec", "-i", "box", "--", "cat", stdin="hello") == "hello"
     environment = {**os.environ, "PODCHAIN_HOME": str(cluster.home), "PODCHAIN_NAME": cluster.name}
-    command = [KUBECTL.parent / "podchain", "port-forward", "box", f":{served_port}"]
+    command = [Path(sys.executable).parent / "podchain", "port-forward", "box", f":{served_port}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         port = int(process.stdout.readline().split(":")[1].split(" ")[0])
@@ -265,7 +268,7 @@ def test_what_is_refused_is_refused_with_a_status(kubectl, path, code):
 
 
 def test_debug_adds_a_container_that_runs_once_and_counts_for_nothing(kubectl):
-    name = f"look-{len(str(kubectl.program))}"
+    name = f"look-{len(str(kubectl.path))}"
     kubectl(
         "debug", "echo", "--image=x", f"--container={name}", "--profile=general", "--", "sh", "-c", "echo seen; exit 3"
     )
