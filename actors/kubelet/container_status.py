@@ -91,7 +91,7 @@ def _forgotten(
         "state": _waiting(waiting),
         "lastState": {},
         "ready": False,
-        "restartCount": 0,
+        "restartCount": old.get("restartCount", 0) if old is not None else 0,
         "image": container.image,
         "imageID": "",
         "started": False,
@@ -99,23 +99,24 @@ def _forgotten(
     }
     if old is None or not old.get("containerID"):
         return status
-    status["restartCount"] = old.get("restartCount", 0)
+    # The identity stays in every case: it is what tells the next attempt that this one's number is taken.
+    status |= _identity(old)
     old_state = old.get("state") or {}
     if "terminated" in old_state:
         # Known from the status alone, as after the end of a pod.
-        return {**status, "state": old_state, "lastState": old.get("lastState") or {}, **_identity(old)}
+        return {**status, "state": old_state, "lastState": old.get("lastState") or {}}
     lost = _lost(old)
     if "running" not in old_state:
         status["lastState"] = old.get("lastState") or {}
     elif ending:
-        status |= {"state": {"terminated": lost}, **_identity(old)}
+        status["state"] = {"terminated": lost}
     else:
-        status |= {"lastState": {"terminated": lost}, **_identity(old)}
+        status["lastState"] = {"terminated": lost}
     return status
 
 
 def _identity(old: Object) -> Object:
-    return {"containerID": old.get("containerID", ""), "imageID": old.get("imageID", ""), "ready": False}
+    return {"containerID": old["containerID"], "imageID": old.get("imageID", "")}
 
 
 def _fixed_parts(container: ContainerSpec) -> Object:

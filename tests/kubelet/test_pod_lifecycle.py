@@ -246,6 +246,33 @@ def test_a_runtime_that_forgot_makes_containers_anew_and_counts_a_restart() -> N
     assert world.status["phase"] == "Running"
 
 
+def test_a_runtime_that_forgot_a_crashing_container_makes_the_next_attempt_not_the_same_again() -> None:
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 5}
+    world = PodWorld(
+        pod(
+            {"fail-liveness-after-seconds": "20"},
+            initContainers=[{"name": "init", "image": "i:1"}],
+            containers=[{"name": "web", "image": "w:1", "livenessProbe": probe}],
+        )
+    )
+    world.run(600)
+    assert world.container()["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    restarts = world.container()["restartCount"]
+    assert restarts > 1
+    told = len(world.statuses)
+    world.service.pods.clear()
+    world.look()
+    world.look()
+    world.run(2)
+    counts = [status["containerStatuses"][0]["restartCount"] for _, status in world.statuses[told:]]
+    assert sorted(counts) == counts
+    assert set(counts) == {restarts, restarts + 1}
+    assert "running" in world.container()["state"], "what the probes said of the attempt before is not held against it"
+    assert world.container()["lastState"]["terminated"]["containerID"] != world.container()["containerID"]
+    world.run(20)
+    assert world.container()["restartCount"] == restarts + 1, "it has as long as any other"
+
+
 def test_bad_annotation_is_told() -> None:
     world = PodWorld(pod({"run-seconds": "soon"}))
     assert "run-seconds" in world.container()["state"]["waiting"]["message"]
