@@ -105,13 +105,11 @@ def _forgotten(
     if "terminated" in old_state:
         # Known from the status alone, as after the end of a pod.
         return {**status, "state": old_state, "lastState": old.get("lastState") or {}}
-    lost = _lost(old)
-    if "running" not in old_state:
-        status["lastState"] = old.get("lastState") or {}
-    elif ending:
-        status["state"] = {"terminated": lost}
-    else:
-        status["lastState"] = {"terminated": lost}
+    status["lastState"] = old.get("lastState") or {}
+    if ending:
+        status["state"] = {"terminated": _lost(old)}
+    elif "running" in old_state:
+        status["lastState"] = {"terminated": _lost(old)}
     return status
 
 
@@ -154,7 +152,7 @@ def _last_state(previous: ContainerState | None, old: Object | None, latest: Con
 
 
 def _lost(old: Object) -> Object:
-    """What is said of a container that was running when the runtime lost it."""
+    """What is said of a container that the runtime lost before it was seen to end for good: a failure."""
     return {
         "exitCode": UNKNOWN_EXIT_CODE,
         "reason": UNKNOWN_REASON,

@@ -118,6 +118,8 @@ def pod_phase(view: PodView, inits: Sequence[Object], regulars: Sequence[Object]
         return "Running"
     if any("running" in status["state"] for status in inits):
         return "Running"  # sidecars outlive the containers they serve
+    if view.stopped and any("terminated" not in status["state"] for status in regulars):
+        return "Failed"  # it was about to run again, and how that would have ended nobody knows
     ended = [status["state"].get("terminated") or status["lastState"].get("terminated") for status in regulars]
     succeeded = all(state["exitCode"] == 0 for state in ended)
     if view.stopped:

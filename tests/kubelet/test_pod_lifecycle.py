@@ -273,6 +273,28 @@ def test_a_runtime_that_forgot_a_crashing_container_makes_the_next_attempt_not_t
     assert world.container()["restartCount"] == restarts + 1, "it has as long as any other"
 
 
+def test_a_pod_that_ends_while_its_forgotten_container_waits_has_failed() -> None:
+    world = PodWorld(
+        pod(
+            {"web.exit-code": "0", "web.run-seconds": "1", "init.run-seconds": "5"},
+            initContainers=[{"name": "init", "image": "i:1"}],
+        )
+    )
+    world.run(8)
+    assert world.container()["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    before = world.container()
+    world.service.pods.clear()
+    world.look()
+    assert "running" in world.container("init")["state"]
+    world.delete(grace_s=0)
+    world.run(5)
+    assert world.stopped
+    assert world.status["phase"] == "Failed"
+    assert world.container()["state"]["terminated"]["reason"] == "ContainerStatusUnknown"
+    assert world.container()["state"]["terminated"]["exitCode"] == 137
+    assert world.container()["lastState"] == before["lastState"]
+
+
 def test_bad_annotation_is_told() -> None:
     world = PodWorld(pod({"run-seconds": "soon"}))
     assert "run-seconds" in world.container()["state"]["waiting"]["message"]
