@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_kubectl import Kubectl, needs_kubectl
 
+from actors.gateway.http_server import LINE_BYTES_MAX
 from actors.testing.live_cluster import LiveCluster
 
 pytestmark = needs_kubectl
@@ -198,15 +199,17 @@ def test_connections_that_say_nothing_cost_little(kubectl):
 )
 def test_what_is_not_http(kubectl, request_text):
     connection = connect(kubectl)
+    answer = b""
     try:
-        connection.sendall(request_text)
-        connection.settimeout(5)
-        answer = b""
+        # Of what is too much it need not read the rest: it may hang up while that is sent, or has answered by then.
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            connection.sendall(request_text)
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             answer = connection.recv(65536)
     finally:
         connection.close()
-    assert answer == b"" or answer.split(b" ")[1][:1] == b"4", answer
+    if answer or len(request_text) < LINE_BYTES_MAX:
+        assert answer.startswith((b"HTTP/1.0 4", b"HTTP/1.1 4")), answer
 
 
 def test_strange_headers(kubectl):
