@@ -38,30 +38,29 @@ _ARRAY_16: Final = 0xDC
 class Bundle:
     """Messages that wait to be sent together."""
 
-    __slots__ = ("_counts", "_frames", "_headers", "_size")
+    __slots__ = ("_messages", "_size")
 
     def __init__(self) -> None:
-        self._headers: list[bytes] = []
-        self._counts: list[int] = []
-        self._frames: list[bytes] = []
+        self._messages: list[Sequence[bytes]] = []
         self._size = 0
 
     def add(self, frames: Sequence[bytes], size: int) -> bool:
         """Add a message of so many bytes; answers whether the bundle is full now."""
-        self._headers.append(frames[0])
-        self._counts.append(len(frames) - 1)
-        self._frames += frames[1:]
+        messages = self._messages
+        messages.append(frames)
         self._size += size
-        return self._size >= BUNDLE_BYTES_MAX or len(self._counts) >= BUNDLE_MESSAGES_MAX
+        return self._size >= BUNDLE_BYTES_MAX or len(messages) >= BUNDLE_MESSAGES_MAX
 
     def frames(self) -> list[bytes]:
         """What goes on the wire: the bundle, or just the message if there is only one, of few frames."""
-        frames = self._frames
-        if len(self._counts) == 1 and len(frames) < PLAIN_FRAMES_MAX:
-            return [*self._headers, *frames]
+        messages = self._messages
+        if len(messages) == 1 and len(messages[0]) <= PLAIN_FRAMES_MAX:
+            return list(messages[0])
+        headers = [frames[0] for frames in messages]
+        further = [frame for frames in messages for frame in frames[1:]]
+        index = pack(([len(frames) - 1 for frames in messages], list(map(len, further))))
         # A header is one MessagePack value, so headers in a row after an array's head are an array of headers.
-        headers = _ARRAY_HEAD.pack(_ARRAY_16, len(self._headers)) + b"".join(self._headers)
-        return [MARK, headers, pack((self._counts, [len(frame) for frame in frames])), b"".join(frames)]
+        return [MARK, _ARRAY_HEAD.pack(_ARRAY_16, len(headers)) + b"".join(headers), index, b"".join(further)]
 
 
 def is_bundled(frames: Sequence[bytes], size: int) -> bool:
@@ -81,13 +80,14 @@ def messages_in(frames: Sequence[bytes], received_s: float) -> list[Message]:
         counts, sizes = unpack(index)
         if sum(counts) != len(sizes) or sum(sizes) != len(payload) or min(sizes) < 0 or min(counts) < 1:
             raise MalformedMessage("a bundle's index does not fit its payload")
+        cut = []
+        for size in sizes:
+            cut.append(payload[at : at + size])
+            at += size
         for header, count in zip(headers, counts, strict=True):
-            cut = []
-            for size in sizes[place : place + count]:
-                cut.append(payload[at : at + size])
-                at += size
-            place += count
-            messages.append(message_of(header, cut[0], cut[1:], received_s))
+            end = place + count
+            messages.append(message_of(header, cut[place], cut[place + 1 : end], received_s))
+            place = end
     except (TypeError, ValueError) as error:
         raise MalformedMessage(f"not a bundle's index: {error}") from error
     return messages

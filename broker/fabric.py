@@ -13,7 +13,7 @@ import asyncio
 import sys
 import traceback
 from abc import abstractmethod
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -32,6 +32,7 @@ from broker.context import (
     RequestTimeout,
 )
 from broker.faults import CORRUPTED, ChaosFaults, FaultPolicy
+from broker.kept_answers import KeptAnswers
 from broker.message import (
     KIND_FAILURE,
     KIND_PUBLICATION,
@@ -54,10 +55,6 @@ HELLO_TOPIC: Final = "fabric/hello"
 #: When after its start an actor says so; repeated because subscriptions take a moment to arrive.
 HELLO_AFTER_S: Final = (0.0, 0.05, 0.2, 1.0)
 
-#: Answers that are kept for repeats: how many, of how many bytes in all, and of how many each.
-ANSWERS_KEPT_MAX: Final = 10_000
-ANSWERS_KEPT_BYTES_MAX: Final = 8 * 1024 * 1024
-ANSWER_KEPT_BYTES_MAX: Final = 4096
 #: Each further attempt waits this much longer than the one before, up to the maximum.
 ATTEMPT_BACKOFF: Final = 1.5
 ATTEMPT_TIMEOUT_MAX_S: Final = 5.0
@@ -92,8 +89,11 @@ class _Served(Request):
         self.route = route
         self._fabric = fabric
 
-    def _send(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
-        self._fabric._answer(self, kind, raw_body, blobs)
+    def _answer(self, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+        if self.answered:
+            raise RuntimeError(f"request {self.id} ({self.method}) is answered already")
+        self.answered = True
+        self._fabric._answer(self.message, self.route, kind, raw_body, blobs)
 
 
 class FabricContext(Context):
@@ -123,9 +123,9 @@ class FabricContext(Context):
         self._id_prefix = f"{name}.{self.incarnation}."
         self._id_count = 0
         self._waiting: dict[str, _Waiting] = {}
-        self._served: OrderedDict[str, _Served | tuple[int, list[bytes]]] = OrderedDict()
-        """Requests being handled, and the size and frames of small answers that were given."""
-        self._kept_bytes = 0
+        self._handled: dict[str, _Served] = {}
+        """Requests that have no answer yet."""
+        self._answers = KeptAnswers()
         self._methods: dict[str, RequestHandler] = {}
         self._topics: dict[str, PublicationHandler] = {}
         self._after_drain: list[Callable[[], None]] = []
@@ -370,19 +370,21 @@ class FabricContext(Context):
             waiting.future.set_exception(RequestFailed(code, text))
 
     def _on_request(self, message: Message, route: Route) -> None:
-        known = self._served.get(message.id)
-        if known is not None:
-            if isinstance(known, _Served):
-                known.route = route
-            else:
-                self._send_answer(route, known[1])
+        message_id = message.id
+        handled = self._handled
+        if message_id in handled:
+            handled[message_id].route = route
             return
-        handler = self._methods.get(message.subject)
+        answer = self._answers.get(message_id)
+        if answer is not None:
+            self._send_answer(route, answer)
+            return
         request = _Served(self, message, route)
+        handler = self._methods.get(message.subject)
         if handler is None:
             request.fail("MethodNotServed", f"{self.name} does not serve {message.subject}")
             return
-        self._served[message.id] = request
+        handled[message_id] = request
         acting = ACTED_ON.set(message)  # ActingOn without its object
         try:
             handler(request)
@@ -393,33 +395,18 @@ class FabricContext(Context):
         finally:
             ACTED_ON.reset(acting)
 
-    def _answer(self, request: _Served, kind: int, raw_body: bytes, blobs: Blobs) -> None:
+    def _answer(self, message: Message, route: Route, kind: int, raw_body: bytes, blobs: Blobs) -> None:
         if self.closed:
             return
-        message = request.message
-        frames = [pack((VERSION, kind, message.id, message.subject, self.name, message.cause)), raw_body]
+        _, message_id, subject, _, cause, *_ = message
+        frames = [pack((VERSION, kind, message_id, subject, self.name, cause)), raw_body]
         size = len(raw_body)
         if blobs:
             frames += blobs
             size += sum(map(len, blobs))
-        self._send_answer(request.route, frames)
-        if size > ANSWER_KEPT_BYTES_MAX:
-            self._served.pop(message.id, None)
-            return
-        self._served[message.id] = size, frames
-        self._kept_bytes += size
-        if len(self._served) > ANSWERS_KEPT_MAX or self._kept_bytes > ANSWERS_KEPT_BYTES_MAX:
-            self._forget_answers()
-
-    def _forget_answers(self) -> None:
-        """Forget the oldest answers, but no request that is still being handled."""
-        served = self._served
-        while len(served) > ANSWERS_KEPT_MAX or self._kept_bytes > ANSWERS_KEPT_BYTES_MAX:
-            oldest, known = served.popitem(last=False)
-            if isinstance(known, _Served):
-                served[oldest] = known
-                break
-            self._kept_bytes -= known[0]
+        self._send_answer(route, frames)
+        self._answers.keep(message_id, frames, size)
+        self._handled.pop(message_id, None)
 
     def close(self) -> None:
         """End this incarnation: cancel its tasks, send and receive nothing any more."""

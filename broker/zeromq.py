@@ -69,8 +69,8 @@ class ZeroMQContext(FabricContext):
         self._publisher: zmq.Socket[bytes] | None = None
         self._subscriber: zmq.Socket[bytes] | None = None
         self._looked_at_soon: set[zmq.Socket[bytes]] = set()
-        self._outgoing: dict[tuple[zmq.Socket[bytes], bytes], Bundle] = {}
-        """Messages of this turn of the loop, by socket and route (empty for a socket with one peer)."""
+        self._outgoing: dict[str | bytes, Bundle] = {}
+        """Messages of this turn of the loop: requests by their target, answers by their route."""
         self._in_turn = False
         """Whether this turn will end with a flush, so that nobody else need see to it."""
         if chaos_file is not None:
@@ -181,14 +181,12 @@ class ZeroMQContext(FabricContext):
         except zmq.Again:
             return
 
-    def _post(self, socket: zmq.Socket[bytes], route: bytes, frames: list[bytes]) -> None:
+    def _post(self, way: str | bytes, frames: list[bytes]) -> None:
         """Send soon, together with whatever else goes the same way."""
-        way = (socket, route)
         size = sum(map(len, frames))
         if size > BUNDLED_BYTES_MAX and not is_bundled(frames, size):
             self._send_bundle(way)  # what was posted before goes first
-            self._send(socket, [route, *frames] if route else frames)
-            self._look_again(socket)
+            self._send_along(way, frames)
             return
         bundle = self._outgoing.get(way)
         if bundle is None:
@@ -198,13 +196,20 @@ class ZeroMQContext(FabricContext):
         if bundle.add(frames, size):
             self._send_bundle(way)
 
-    def _send_bundle(self, way: tuple[zmq.Socket[bytes], bytes]) -> None:
+    def _send_bundle(self, way: str | bytes) -> None:
         bundle = self._outgoing.pop(way, None)
         if bundle is not None:
-            socket, route = way
-            frames = bundle.frames()
-            self._send(socket, [route, *frames] if route else frames)
-            self._look_again(socket)
+            self._send_along(way, bundle.frames())
+
+    def _send_along(self, way: str | bytes, frames: list[bytes]) -> None:
+        if isinstance(way, str):
+            socket = self._dealers[way]
+            self._send(socket, frames)
+        else:
+            assert self._router is not None
+            socket = self._router
+            self._send(socket, [way, *frames])
+        self._look_again(socket)
 
     def _flush(self) -> None:
         if not self.closed:
@@ -214,16 +219,15 @@ class ZeroMQContext(FabricContext):
     def _send_request(self, target: str, frames: list[bytes]) -> None:
         if self.closed:
             return
-        dealer = self._dealers.get(target)
-        if dealer is None:
+        if target not in self._dealers:
             dealer = self._dealers[target] = self._socket(zmq.DEALER)
             dealer.connect(self._endpoints.actor(target))
             self._register(dealer)
-        self._post(dealer, b"", frames)
+        self._post(target, frames)
 
     def _send_answer(self, route: bytes, frames: list[bytes]) -> None:
         if self._router is not None and not self.closed:
-            self._post(self._router, route, frames)
+            self._post(route, frames)
 
     def _send_publication(self, topic: str, frames: list[bytes]) -> None:
         if self.closed:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from broker.context import Context
-from broker.fabric import ANSWER_KEPT_BYTES_MAX
-from broker.message import MalformedMessage, Request, pack
+from broker.kept_answers import ANSWER_KEPT_BYTES_MAX
+from broker.message import MalformedMessage, Message, Request, pack, unpack
 from store import protocol
 from store.alarm import LEASE_COST_BYTES, NOSPACE, QUOTA_BYTES, SpaceAlarm, txn_cost
 from store.answered import AnsweredRequests
@@ -45,8 +45,9 @@ _Outcome = tuple[Any, list[bytes]] | StoreError
 #: A write that waits for the commit: changes the data model and answers the reply's body and blobs, or is refused with
 #: a `StoreError`.
 _Apply = Callable[[], tuple[Any, list[bytes]]]
-#: The transactions of one request, each with its note; None for one that is too large.
-_Txns = list[tuple[Txn | None, str]]
+#: The transactions of a TXN request, each with its note.
+_Txns = list[tuple[Txn, str]]
+#: Who asked (nobody for a lease's expiry), and the write.
 _Pending = tuple[Request | None, _Apply | _Txns]
 
 
@@ -106,25 +107,23 @@ class StoreActor:
     def _on_txn(self, request: Request) -> None:
         if self._is_repeat(request):
             return
+        message = request.message
         try:
-            txns = read_txns(_body_of(request), request.blobs)
+            txns = read_txns(_body_of(message), message.blobs)
             for txn, _ in txns:
                 check_txn(txn)
         except StoreError as error:
             request.fail(error.code, str(error))
-            return
-        if sum(map(len, request.blobs)) > TXN_BYTES_MAX:
-            accepted: _Txns = [(txn if txn_bytes(txn) <= TXN_BYTES_MAX else None, note) for txn, note in txns]
         else:
-            accepted = [*txns]
-        self._await_commit(request, accepted)
+            self._await_commit(request, txns)
 
-    def _apply_txns(self, txns: _Txns, wall_s: float) -> tuple[Any, list[bytes]]:
+    def _apply_txns(self, request: Request, txns: _Txns, wall_s: float) -> tuple[Any, list[bytes]]:
+        is_large = sum(map(len, request.message.blobs)) > TXN_BYTES_MAX
         body: list[Any] = []
         blobs: list[bytes] = []
         for txn, note in txns:
             try:
-                if txn is None:
+                if is_large and txn_bytes(txn) > TXN_BYTES_MAX:
                     raise RequestTooLarge
                 if self._alarm.watchful:
                     self._alarm.admit(txn_cost(txn))
@@ -168,7 +167,7 @@ class StoreActor:
             if self._is_repeat(request):
                 return
             try:
-                apply = prepare(_body_of(request))
+                apply = prepare(_body_of(request.message))
             except StoreError as error:
                 request.fail(error.code, str(error))
                 return
@@ -183,10 +182,10 @@ class StoreActor:
             request.reply_encoded(*answered)
         return answered is not None
 
-    def _await_commit(self, request: Request | None, work: _Apply | _Txns) -> None:
+    def _await_commit(self, request: Request | None, write: _Apply | _Txns) -> None:
         if not self._pending:
             self._ctx.after_drain(self._commit)
-        self._pending.append((request, work))
+        self._pending.append((request, write))
 
     def _commit(self) -> None:
         """Apply the batch, make it durable, answer it, publish it: in this order."""
@@ -209,12 +208,16 @@ class StoreActor:
 
     def _apply_and_keep(self, pending: list[_Pending]) -> list[_Outcome]:
         """What became of each write. Raises `LogFull`, and has changed nothing then."""
-        before = self._mvcc.revision
+        before, bytes_before = self._mvcc.revision, self._mvcc.history_bytes
         outcomes: list[_Outcome] = []
         wall_s = self._ctx.wall_s()
-        for _, work in pending:
+        for request, write in pending:
             try:
-                outcomes.append(self._apply_txns(work, wall_s) if isinstance(work, list) else work())
+                if isinstance(write, list):
+                    assert request is not None
+                    outcomes.append(self._apply_txns(request, write, wall_s))
+                else:
+                    outcomes.append(write())
             except StoreError as error:
                 outcomes.append(error)
         changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
@@ -226,7 +229,7 @@ class StoreActor:
                 self._mvcc.undo(before)
                 raise
             self._mvcc.settle()
-            self._alarm.measure()
+            self._alarm.committed(len(changes), self._mvcc.history_bytes - bytes_before)
         return outcomes
 
     def _answer(self, request: Request, outcome: _Outcome) -> None:
@@ -272,7 +275,7 @@ class StoreActor:
 
         def handle(request: Request) -> None:
             try:
-                body, blobs = answer(_body_of(request))
+                body, blobs = answer(_body_of(request.message))
             except StoreError as error:
                 request.fail(error.code, str(error))
             else:
@@ -308,7 +311,7 @@ class StoreActor:
         if self._is_repeat(request):
             return
         try:
-            body = _body_of(request)
+            body = _body_of(request.message)
             (revision,) = read_integers(body, "revision")
             self._compactor.compact(revision)
         except StoreError as error:
@@ -349,9 +352,9 @@ class StoreActor:
         return {"alarms": [NOSPACE] if changed else [], "revision": self._mvcc.revision}, []
 
 
-def _body_of(request: Request) -> Any:
-    """The request's body; a body that can't be decoded is refused like any other bad request."""
+def _body_of(message: Message) -> Any:
+    """A request's body; a body that can't be decoded is refused like any other bad request."""
     try:
-        return request.body
+        return unpack(message.raw_body)
     except (MalformedMessage, TypeError) as error:  # TypeError: a mapping with keys that can't be keys
         raise InvalidRequest(f"the body is not MessagePack: {error}") from error

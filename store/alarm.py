@@ -22,8 +22,11 @@ QUOTA_BYTES: Final = 2 * 1024**3
 #: What etcd counts for a key and for a lease beside their bytes.
 KEY_OVERHEAD_BYTES: Final = 256
 LEASE_COST_BYTES: Final = 64
-#: With more room than this left under the quota nobody counts.
+#: With more room than this left under the quota nobody counts, and the log's size is looked at only when commits may
+#: have used up an eighth of it.
 WATCHFUL_BYTES: Final = 64 * 1024**2
+#: Pages that a commit may add beside its changes.
+COMMIT_OVERHEAD_BYTES: Final = 16 * 1024
 
 
 class SpaceAlarm:
@@ -36,6 +39,7 @@ class SpaceAlarm:
         self.watchful = False
         """Whether `admit` has to be asked at all: spares the fast path the counting."""
         self._room_bytes = 0
+        self._unmeasured_bytes = 0
 
     @property
     def names(self) -> list[str]:
@@ -47,8 +51,15 @@ class SpaceAlarm:
         self.raised = raised
         self.measure()
 
+    def committed(self, changes: int, key_value_bytes: int) -> None:
+        """Look at the log's size if this commit, of so many changes, may have brought it near to the quota."""
+        self._unmeasured_bytes += COMMIT_OVERHEAD_BYTES + changes * KEY_OVERHEAD_BYTES + key_value_bytes
+        if self.watchful or self._unmeasured_bytes > WATCHFUL_BYTES // 8:
+            self.measure()
+
     def measure(self) -> None:
-        """Look at the log's size; to be called after each commit."""
+        """Look at the log's size."""
+        self._unmeasured_bytes = 0
         if self.quota_bytes < 0:
             self.watchful = self.raised
             return

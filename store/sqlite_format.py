@@ -55,6 +55,8 @@ _UPGRADE: Final = """
 ALTER TABLE lease ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE property ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 """
+_INSERT_CHANGE: Final = "INSERT INTO change VALUES (?, ?, ?)"
+_INSERT_BATCH: Final = "INSERT INTO batch VALUES (?, ?, ?, ?)"
 _SUB_REVISION_MASK: Final = (1 << SUB_REVISION_BITS) - 1
 _POSITION: Final = struct.Struct(">q")
 _PAIR: Final = struct.Struct(">qq")
@@ -106,12 +108,11 @@ def read_batch(row: BatchRow) -> list[KeyValue]:
     return list(map(KeyValue._make, msgpack.unpackb(record, raw=False)))
 
 
-def insert(database: sqlite3.Connection, changes: Sequence[KeyValue]) -> None:
-    """Put the changes of a commit into their table."""
+def insertions(changes: Sequence[KeyValue]) -> list[tuple[str, Row | BatchRow]]:
+    """The statements, each with its row, that put the changes of a commit into their table."""
     if len(changes) == 1:
-        database.execute("INSERT INTO change VALUES (?, ?, ?)", change_row(changes[0]))
-    elif changes:
-        database.executemany("INSERT INTO batch VALUES (?, ?, ?, ?)", batch_rows(changes))
+        return [(_INSERT_CHANGE, change_row(changes[0]))]
+    return [(_INSERT_BATCH, row) for row in batch_rows(changes)] if changes else []
 
 
 def forget(database: sqlite3.Connection, obsolete: Sequence[int]) -> list[int]:
@@ -145,7 +146,7 @@ def _take_apart(database: sqlite3.Connection, first: int, obsolete: set[int]) ->
     row = database.execute("SELECT * FROM batch WHERE first = ?", (first,)).fetchone()
     kept = [change_row(kv) for kv in read_batch(row) if kv.position not in obsolete]
     database.execute("DELETE FROM batch WHERE first = ?", (first,))  # first, for its pages
-    database.executemany("INSERT INTO change VALUES (?, ?, ?)", kept)
+    database.executemany(_INSERT_CHANGE, kept)
     return len(row[2])
 
 

@@ -10,6 +10,7 @@ from broker.simulation import Simulation
 from store import sqlite_log
 from store.actor import run
 from store.protocol import ALARM, COMPACT, DEFRAGMENT, LEASE_GRANT, LEASE_REVOKE, RANGE, TXN
+from store.sqlite_format import BATCH_BYTES_MAX
 from store.sqlite_log import SqliteLog
 
 
@@ -56,6 +57,14 @@ class Client:
             self._written(answer[0][1])
             self.shown[key] = value
 
+    def put_together(self, keys, value):
+        """In one commit, which needs several rows if the value is large enough."""
+        answer = self.ask(TXN, [[[], [["put", key, 0]], [], ""] for key in keys], [value] * len(keys))
+        for key, (succeeded, revision, _) in zip(keys, answer, strict=True):
+            if succeeded:
+                self._written(revision)
+                self.shown[key] = value
+
     def delete(self, key):
         answer = self.ask(TXN, [[[], [["delete", key, b""]], [], ""]])
         if answer and answer[0][0] and self.shown.pop(key, None) is not None:
@@ -68,13 +77,16 @@ class Client:
     def work(self):
         for i in range(6):
             self.put(b"a%d" % (i % 3), b"%d" % i)
+        for size in (1, BATCH_BYTES_MAX // 2 + 1):
+            self.put_together([b"b0", b"b1"], bytes(size))
         granted = self.ask(LEASE_GRANT, {"id": 7, "ttl_s": 10_000})
         self.put(b"leased", b"1", 7 if granted else 0)
         self.delete(b"a1")
         self.ask(COMPACT, {"revision": max(2, self.revision - 2), "physical": False})
         self.sim.run_for(3.0)
         self.ask(DEFRAGMENT, None)
-        self.put(b"after", b"1")
+        for i in range(6):
+            self.put(b"after%d" % i, b"1")
         if granted and self.ask(LEASE_REVOKE, {"id": 7}) and self.shown.pop(b"leased", None) is not None:
             self.revision += 1
 
