@@ -17,7 +17,7 @@ import msgpack
 import zmq
 from load import ANSWER_TIMEOUT_S, Load, Measured
 
-from broker.bundle import MARK, Bundle
+from broker.bundle import Bundle
 from broker.message import KIND_REPLY, KIND_REQUEST, NO_CAUSE, VERSION, pack, unpack
 
 _NOBLOCK: Final = int(zmq.NOBLOCK)
@@ -52,7 +52,7 @@ class _Connection:
     def send(self) -> None:
         """Send what was asked."""
         if self._bundle is not None:
-            self.socket.send_multipart(self._bundle.frames())
+            self.socket.send(self._bundle.frame())
             self._bundle = None
 
     def receive(self) -> list[float] | None:
@@ -61,11 +61,12 @@ class _Connection:
             frames = self.socket.recv_multipart(_NOBLOCK)
         except zmq.Again:
             return None
-        headers: list[Any] = msgpack.unpackb(frames[1]) if frames[0] == MARK else [msgpack.unpackb(frames[0])]
+        headers: list[Any]
+        headers, contents = msgpack.unpackb(frames[0]) if len(frames) == 1 else ([msgpack.unpackb(frames[0])], [frames])
         asked_at = self._asked_at
-        for header in headers:
+        for header, content in zip(headers, contents, strict=True):
             if header[1] != KIND_REPLY:
-                raise RuntimeError(f"the store refused: {unpack(frames[-1]) if len(headers) == 1 else header}")
+                raise RuntimeError(f"the store refused: {unpack(content[0])}")
         return [asked_at.pop(header[2]) for header in headers]
 
 

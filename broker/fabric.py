@@ -140,8 +140,8 @@ class FabricContext(Context):
         """Send a request to a named actor, or lose it; never block."""
 
     @abstractmethod
-    def _send_answer(self, route: Route, frames: list[bytes]) -> None:
-        """Send an answer back along the route its request came by, or lose it."""
+    def _send_answer(self, route: Route, frames: list[bytes], size: int) -> None:
+        """Send an answer of about so many bytes back along the route its request came by, or lose it."""
 
     @abstractmethod
     def _send_publication(self, topic: str, frames: list[bytes]) -> None:
@@ -377,7 +377,7 @@ class FabricContext(Context):
             return
         answer = self._answers.get(message_id)
         if answer is not None:
-            self._send_answer(route, answer)
+            self._send_answer(route, answer, sum(map(len, answer)))
             return
         request = _Served(self, message, route)
         handler = self._methods.get(message.subject)
@@ -404,7 +404,7 @@ class FabricContext(Context):
         if blobs:
             frames += blobs
             size += sum(map(len, blobs))
-        self._send_answer(route, frames)
+        self._send_answer(route, frames, size)
         self._answers.keep(message_id, frames, size)
         self._handled.pop(message_id, None)
 

@@ -93,13 +93,13 @@ class SimulatedContext(FabricContext):
 
     def answer(self, frames: list[bytes], route: Route) -> None:
         """For interceptors: answer a request in the actor's name, which never sees it."""
-        self._send_answer(route, frames)
+        self._send_answer(route, frames, 0)
 
     def _send_request(self, target: str, frames: list[bytes]) -> None:
         if not self.closed:
             self._simulation.transmit(self.name, target, frames, self, None)
 
-    def _send_answer(self, route: Route, frames: list[bytes]) -> None:
+    def _send_answer(self, route: Route, frames: list[bytes], size: int) -> None:
         if not self.closed:
             self._simulation.transmit(self.name, route.name, frames, None, route)
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import zmq
 
-from broker.bundle import BUNDLED_BYTES_MAX, MARK, PLAIN_FRAMES_MAX, Bundle, is_bundled, messages_in
+from broker.bundle import BUNDLED_BYTES_MAX, Bundle, is_bundled, messages_in
 from broker.chaos import ChaosFile
 from broker.fabric import FabricContext
 from broker.message import FRAME_BYTES_MAX, MalformedMessage
@@ -153,11 +153,11 @@ class ZeroMQContext(FabricContext):
 
     def _receive_all(self, frames: list[bytes], route: bytes | None) -> int:
         """Take in a message or a bundle of them; answers how many."""
-        if not frames or frames[0] != MARK:
+        if len(frames) != 1:
             self._receive(frames, route)
             return 1
         try:
-            messages = messages_in(frames, self.wall_s())
+            messages = messages_in(frames[0], self.wall_s())
         except MalformedMessage as error:
             print(f"dropped a malformed bundle: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
             return 1
@@ -181,12 +181,11 @@ class ZeroMQContext(FabricContext):
         except zmq.Again:
             return
 
-    def _post(self, way: str | bytes, frames: list[bytes]) -> None:
+    def _post(self, way: str | bytes, frames: list[bytes], size: int) -> None:
         """Send soon, together with whatever else goes the same way."""
-        size = sum(map(len, frames))
         if size > BUNDLED_BYTES_MAX and not is_bundled(frames, size):
             self._send_bundle(way)  # what was posted before goes first
-            self._send_along(way, frames)
+            self._look_again(self._send_along(way, frames))
             return
         bundle = self._outgoing.get(way)
         if bundle is None:
@@ -199,22 +198,26 @@ class ZeroMQContext(FabricContext):
     def _send_bundle(self, way: str | bytes) -> None:
         bundle = self._outgoing.pop(way, None)
         if bundle is not None:
-            self._send_along(way, bundle.frames())
+            self._look_again(self._send_along(way, [bundle.frame()]))
 
-    def _send_along(self, way: str | bytes, frames: list[bytes]) -> None:
+    def _send_along(self, way: str | bytes, frames: list[bytes]) -> zmq.Socket[bytes]:
+        """Send by the socket that goes there; answers that socket."""
         if isinstance(way, str):
             socket = self._dealers[way]
-            self._send(socket, frames)
         else:
             assert self._router is not None
             socket = self._router
-            self._send(socket, [way, *frames])
-        self._look_again(socket)
+            frames = [way, *frames]
+        self._send(socket, frames)
+        return socket
 
     def _flush(self) -> None:
-        if not self.closed:
-            for way in list(self._outgoing):
-                self._send_bundle(way)
+        """Send what was posted, and look once at each socket that it went by."""
+        if self.closed or not self._outgoing:
+            return
+        outgoing, self._outgoing = self._outgoing, {}
+        for socket in {self._send_along(way, [bundle.frame()]) for way, bundle in outgoing.items()}:
+            self._look_again(socket)
 
     def _send_request(self, target: str, frames: list[bytes]) -> None:
         if self.closed:
@@ -223,11 +226,11 @@ class ZeroMQContext(FabricContext):
             dealer = self._dealers[target] = self._socket(zmq.DEALER)
             dealer.connect(self._endpoints.actor(target))
             self._register(dealer)
-        self._post(target, frames)
+        self._post(target, frames, sum(map(len, frames)))
 
-    def _send_answer(self, route: bytes, frames: list[bytes]) -> None:
-        if self._router is not None and not self.closed:
-            self._post(route, frames)
+    def _send_answer(self, route: bytes, frames: list[bytes], size: int) -> None:
+        if not self.closed:
+            self._post(route, frames, size)
 
     def _send_publication(self, topic: str, frames: list[bytes]) -> None:
         if self.closed:
@@ -236,10 +239,10 @@ class ZeroMQContext(FabricContext):
             self._publisher = self._socket(zmq.PUB)
             self._publisher.connect(self._endpoints.publish)
         self._flush()  # answers first: somebody waits for them
-        if len(frames) > PLAIN_FRAMES_MAX and is_bundled(frames, size := sum(map(len, frames))):
+        if is_bundled(frames, size := sum(map(len, frames))):
             bundle = Bundle()
             bundle.add(frames, size)
-            frames = bundle.frames()
+            frames = [bundle.frame()]
         self._send(self._publisher, [_topic_frame(topic), *frames])
 
     def _open_server(self) -> None:

@@ -31,7 +31,7 @@ from store.mvcc import Mvcc
 from store.publication import PUBLISHED_EVENTS_MAX, piece_end
 from store.reads import Reads
 from store.retention import HistoryLimits, Retention
-from store.transaction import TXN_BYTES_MAX, Txn, check_txn, txn_bytes
+from store.transaction import TXN_BYTES_MAX, Txn, txn_bytes
 from store.wire import InvalidRequest, log_body, read_integers, read_txns, txn_answer
 
 PROGRESS_SLEEP_MIN_S: Final = 0.01
@@ -105,13 +105,12 @@ class StoreActor:
     # -- writes
 
     def _on_txn(self, request: Request) -> None:
-        if self._is_repeat(request):
-            return
         message = request.message
+        if message.id in self._answered.replies:
+            self._is_repeat(request)
+            return
         try:
             txns = read_txns(_body_of(message), message.blobs)
-            for txn, _ in txns:
-                check_txn(txn)
         except StoreError as error:
             request.fail(error.code, str(error))
         else:

@@ -17,18 +17,19 @@ class AnsweredRequests:
         self._replies_max = replies_max
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._replies: OrderedDict[str, tuple[bytes, list[bytes]]] = OrderedDict()
+        self.replies: OrderedDict[str, tuple[bytes, list[bytes]]] = OrderedDict()
+        """Encoded bodies with their blobs; for looking only."""
 
     def __len__(self) -> int:
-        return len(self._replies)
+        return len(self.replies)
 
     def get(self, request_id: str) -> tuple[bytes, list[bytes]] | None:
         """The reply's encoded body and its blobs, if it is remembered."""
-        return self._replies.get(request_id)
+        return self.replies.get(request_id)
 
     def add(self, request_id: str, encoded_body: bytes, blobs: list[bytes]) -> None:
         """Remember a reply."""
-        replies = self._replies
+        replies = self.replies
         replies[request_id] = (encoded_body, blobs)
         self._bytes += _size(encoded_body, blobs)
         while len(replies) > self._replies_max or self._bytes > self._bytes_max:

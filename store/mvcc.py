@@ -97,14 +97,15 @@ class Mvcc(KeySpace):
         compares, success, failure = txn
         succeeded = not compares or self._all_hold(compares)
         operations = success if succeeded else failure
-        if len(operations) == 1 and type(operations[0]) is Put:  # by far the most
-            self._check_put(operations[0])
+        if len(operations) == 1 and type(operation := operations[0]) is Put:  # by far the most
+            if operation.lease or operation.ignore_value or operation.ignore_lease:
+                self._check_put(operation)
             self._note = note
             self._wall_s = wall_s
-            put = self._put(operations[0])
+            put = self._put(operation)
             self._sub_revision = 0
             self.revision += 1
-            return TxnAnswer(succeeded, self.revision, [put])
+            return _tuple(TxnAnswer, (succeeded, self.revision, [put]))
         decided = self._decided(succeeded, operations)
         self._check(decided)
         self._note = note

@@ -36,7 +36,7 @@ from store.etcd_backend.translation import (
 )
 from store.publication import PUBLISHED_EVENTS_MAX
 from store.retention import HistoryLimits, Retention
-from store.transaction import Range, RangeAnswer, Txn, TxnAnswer, check_txn
+from store.transaction import Range, RangeAnswer, Txn, TxnAnswer
 from store.wire import InvalidRequest, log_body, read_integers, read_range, read_txns
 from store.wire import range_answer as range_row
 from store.wire import txn_answer as txn_row
@@ -142,7 +142,6 @@ class EtcdStoreActor:
         rows = read_txns(body, blobs)
         txns = [txn for txn, _ in rows]
         for txn in txns:
-            check_txn(txn)
             check_reserved(txn)
         wall_s = self._ctx.wall_s()
         tasks: list[asyncio.Task[TxnAnswer | StoreError]] = []
