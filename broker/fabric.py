@@ -93,7 +93,19 @@ class _Served(Request):
         if self.answered:
             raise RuntimeError(f"request {self.id} ({self.method}) is answered already")
         self.answered = True
-        self._fabric._answer(self.message, self.route, kind, raw_body, blobs)
+        fabric = self._fabric
+        if fabric.closed:
+            return
+        message = self.message
+        message_id = message.id
+        frames = [pack((VERSION, kind, message_id, message.subject, fabric.name, message.cause)), raw_body]
+        size = len(raw_body)
+        if blobs:
+            frames += blobs
+            size += sum(map(len, blobs))
+        fabric._send_answer(self.route, frames, size)
+        fabric._answers.keep(message_id, frames, size)
+        fabric._handled.pop(message_id, None)
 
 
 class FabricContext(Context):
@@ -191,11 +203,11 @@ class FabricContext(Context):
         request_id: str | None = None,
     ) -> Reply:
         request_id = request_id or self.next_id()
-        message = Message(KIND_REQUEST, request_id, method, self.name, self.cause, pack(body), list(blobs))
+        header = pack((VERSION, KIND_REQUEST, request_id, method, self.name, self.cause))
         future: asyncio.Future[Reply] = self._loop.create_future()
         if HELLO_TOPIC not in self._topics:
             self.subscribe(HELLO_TOPIC, self._on_hello)
-        waiting = _Waiting(future, target, message.frames(), self._loop.time() + timeout_s, attempt_timeout_s)
+        waiting = _Waiting(future, target, [header, pack(body), *blobs], self._loop.time() + timeout_s, attempt_timeout_s)
         self._waiting[request_id] = waiting
         try:
             self._attempt(request_id, waiting)
@@ -239,8 +251,8 @@ class FabricContext(Context):
             self.publish(HELLO_TOPIC, self.name)
 
     def publish(self, topic: str, body: Body = None, blobs: Blobs = ()) -> None:
-        message = Message(KIND_PUBLICATION, self.next_id(), topic, self.name, self.cause, pack(body), list(blobs))
-        self._send_publication(topic, message.frames())
+        header = pack((VERSION, KIND_PUBLICATION, self.next_id(), topic, self.name, self.cause))
+        self._send_publication(topic, [header, pack(body), *blobs])
 
     def subscribe(self, topic: str, handler: PublicationHandler) -> None:
         new = topic not in self._topics
@@ -394,19 +406,6 @@ class FabricContext(Context):
                 request.fail("InternalError", f"{type(error).__name__}: {error}")
         finally:
             ACTED_ON.reset(acting)
-
-    def _answer(self, message: Message, route: Route, kind: int, raw_body: bytes, blobs: Blobs) -> None:
-        if self.closed:
-            return
-        _, message_id, subject, _, cause, *_ = message
-        frames = [pack((VERSION, kind, message_id, subject, self.name, cause)), raw_body]
-        size = len(raw_body)
-        if blobs:
-            frames += blobs
-            size += sum(map(len, blobs))
-        self._send_answer(route, frames, size)
-        self._answers.keep(message_id, frames, size)
-        self._handled.pop(message_id, None)
 
     def close(self) -> None:
         """End this incarnation: cancel its tasks, send and receive nothing any more."""

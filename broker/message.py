@@ -15,7 +15,7 @@ sender act, the store revision that was acted on, and when it reached the sender
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -180,14 +180,8 @@ class Request(ABC):
         self._answer(KIND_FAILURE, pack([code, message]), ())
 
 
-#: One for all: a packer of its own for each value would cost more than the packing.
-_packer: Final = msgpack.Packer(use_bin_type=True)
-
-
-def pack(value: Body) -> bytes:
-    """Encode a body or a value."""
-    encoded: bytes = _packer.pack(value)
-    return encoded
+#: Encodes a body or a value. One for all: a packer of its own for each value would cost more than the packing.
+pack: Final[Callable[[Body], bytes]] = msgpack.Packer(use_bin_type=True).pack
 
 
 def unpack(raw: bytes) -> Body:

@@ -38,6 +38,9 @@ PROGRESS_SLEEP_MIN_S: Final = 0.01
 #: How often leases are looked at (etcd: every half second).
 LEASE_CHECK_S: Final = 0.5
 
+#: Fewer requests than this are not worth a commit of their own.
+COMMIT_HALF_MIN: Final = 32
+
 _LEASE_ID_BOUND: Final = 2**63
 
 #: What became of a write: its reply's body and blobs, or why it was refused.
@@ -187,27 +190,36 @@ class StoreActor:
         self._pending.append((request, write))
 
     def _commit(self) -> None:
-        """Apply the batch, make it durable, answer it, publish it: in this order."""
+        """Commit what is pending, in two halves if it is much: the first go on while the second wait for the disk."""
         pending, self._pending = self._pending, []
+        half = len(pending) // 2
+        if half >= COMMIT_HALF_MIN:
+            self._commit_batch(pending[:half])
+            del pending[:half]
+        self._commit_batch(pending)
+
+    def _commit_batch(self, pending: list[_Pending]) -> None:
+        """Apply the batch, make it durable, answer it, publish it: in this order."""
         before = self._mvcc.revision
         try:
-            outcomes = self._apply_and_keep(pending)
+            outcomes, changes = self._apply_and_keep(pending)
         except LogFull:
             # Once more with the alarm raised: what only reads or deletes is let through if there is a reserve.
             self._alarm.activate()
             try:
-                outcomes = self._apply_and_keep(pending)
+                outcomes, changes = self._apply_and_keep(pending)
             except LogFull:
-                outcomes = [NoSpace()] * len(pending)
+                outcomes, changes = [NoSpace()] * len(pending), []
         for (request, _), outcome in zip(pending, outcomes, strict=True):
             if request is not None:
                 self._answer(request, outcome)
-        if self._mvcc.revision != before:
-            self._publish(self._mvcc.events_since(before), before)
+        if changes:
+            self._publish(changes, before)
 
-    def _apply_and_keep(self, pending: list[_Pending]) -> list[_Outcome]:
-        """What became of each write. Raises `LogFull`, and has changed nothing then."""
-        before, bytes_before = self._mvcc.revision, self._mvcc.history_bytes
+    def _apply_and_keep(self, pending: list[_Pending]) -> tuple[list[_Outcome], list[KeyValue]]:
+        """What became of each write, and all changes. Raises `LogFull`, and has changed nothing then."""
+        mvcc = self._mvcc
+        before, place, bytes_before = mvcc.revision, mvcc.events_count, mvcc.history_bytes
         outcomes: list[_Outcome] = []
         wall_s = self._ctx.wall_s()
         for request, write in pending:
@@ -219,17 +231,17 @@ class StoreActor:
                     outcomes.append(write())
             except StoreError as error:
                 outcomes.append(error)
-        changes = self._mvcc.events_since(before) if self._mvcc.revision != before else []
+        changes = mvcc.events_from(place)
         leases, self._lease_records = self._lease_records, []
         if changes or leases:
             try:
                 self._log.append(changes, leases)
             except LogFull:
-                self._mvcc.undo(before)
+                mvcc.undo(before)
                 raise
-            self._mvcc.settle()
-            self._alarm.committed(len(changes), self._mvcc.history_bytes - bytes_before)
-        return outcomes
+            mvcc.settle()
+            self._alarm.committed(len(changes), mvcc.history_bytes - bytes_before)
+        return outcomes, changes
 
     def _answer(self, request: Request, outcome: _Outcome) -> None:
         if isinstance(outcome, StoreError):

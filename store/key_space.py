@@ -70,6 +70,15 @@ class KeySpace:
         start = bisect_right(events, revision, key=mod_revision_of)
         return events[start:] if events_max is None else events[start : piece_end(events, start, events_max)]
 
+    @property
+    def events_count(self) -> int:
+        """Changes in the watch log: where those that come next will begin (`events_from`)."""
+        return len(self._events)
+
+    def events_from(self, place: int) -> list[KeyValue]:
+        """The changes from a place in the watch log on. Cheaper than `events_since`."""
+        return self._events[place:]
+
     def before(self, change: KeyValue) -> KeyValue | None:
         """What a change replaced; None when it created its key, or when that is compacted."""
         revision = change.mod_revision - 1
@@ -129,13 +138,13 @@ class KeySpace:
         else:  # a tombstone whose put was purged from the log: it is only an event
             self._index.add(key)
             self._history[key] = [kv]
-        if previous is not None:
-            self.live_bytes -= len(key) + len(previous.value)
+        gone = 0 if previous is None else len(key) + len(previous.value)
         if kv.version:
             self._live[key] = kv
-            self.live_bytes += size
+            self.live_bytes += size - gone
         else:
             self._live.pop(key, None)
+            self.live_bytes -= gone
         self._events.append(kv)
         self.history_bytes += size
         self._sub_revision += 1
