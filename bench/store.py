@@ -141,7 +141,7 @@ class Servers:
         self.broker.join()
         self.etcd.wait()
 
-    def ask_ours(self, method: str, bodies: Sequence[Sequence[bytes]], load: Load) -> Measured:
+    def ask_ours(self, method: str, bodies: Sequence[list[bytes]], load: Load) -> Measured:
         return store_clients.run(endpoints(self.directory).actor("store"), method, bodies, load)
 
     def ask_etcd(self, path: str, bodies: Sequence[bytes], load: Load) -> Measured:

@@ -1,6 +1,6 @@
 """Clients of our store that cost next to nothing, so that a benchmark measures the store and not them.
 
-They speak the fabric's and the store's protocol with frames made beforehand. Each client has one request under way: a
+They speak the fabric's and the store's protocol with bodies made beforehand. Each client has one request under way: a
 message of its own with an id of its own, answered by a message of its own. The clients share a few connections, and
 what one connection has to say at once travels as a bundle, as with every actor (`broker.bundle`).
 """
@@ -18,10 +18,9 @@ import zmq
 from load import ANSWER_TIMEOUT_S, Load, Measured
 
 from broker.bundle import Bundle
-from broker.message import KIND_REPLY, KIND_REQUEST, NO_CAUSE, VERSION, pack, unpack
+from broker.message import KIND_REPLY, KIND_REQUEST, NO_CAUSE, VERSION, unpack
 
 _NOBLOCK: Final = int(zmq.NOBLOCK)
-_ARRAY_6, _STRING_UP_TO_31 = 0x96, 0xA0
 
 
 class _Connection:
@@ -31,22 +30,21 @@ class _Connection:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(endpoint)
-        self._tag = os.urandom(4).hex().encode()
+        self._id_prefix = f"bench.{os.urandom(4).hex()}."
         self._count = 0
         self._asked_at: dict[str, float] = {}
         self._bundle: Bundle | None = None
-        whole = pack((VERSION, KIND_REQUEST, "", method, "bench", NO_CAUSE))
-        self._before_id, self._after_id = whole[1:3], whole[4:]
+        self._method = method
 
-    def ask(self, frames: Sequence[bytes], now: float) -> None:
+    def ask(self, contents: list[bytes], now: float) -> None:
         """Put a request into the bundle that `send` sends."""
         self._count += 1
-        request_id = b"bench.%b.%010d" % (self._tag, self._count)
-        self._asked_at[request_id.decode()] = now
-        head = bytes((_ARRAY_6,)) + self._before_id + bytes((_STRING_UP_TO_31 + len(request_id),))
+        request_id = f"{self._id_prefix}{self._count}"
+        self._asked_at[request_id] = now
         if self._bundle is None:
             self._bundle = Bundle()
-        if self._bundle.add([head + request_id + self._after_id, *frames], sum(map(len, frames))):
+        header = VERSION, KIND_REQUEST, request_id, self._method, "bench", NO_CAUSE
+        if self._bundle.add((header, contents), sum(map(len, contents))):
             self.send()
 
     def send(self) -> None:
@@ -70,7 +68,7 @@ class _Connection:
         return [asked_at.pop(header[2]) for header in headers]
 
 
-def run(endpoint: str, method: str, bodies: Sequence[Sequence[bytes]], load: Load) -> Measured:
+def run(endpoint: str, method: str, bodies: Sequence[list[bytes]], load: Load) -> Measured:
     """Put a load on the store. `bodies` are the frames of requests without their headers, taken in turn.
 
     Raises `TimeoutError`, and `RuntimeError` when a request was refused.

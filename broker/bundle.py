@@ -11,12 +11,11 @@ copy their blobs.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from broker.message import MalformedMessage, Message, message_of, pack, unpack
+from broker.message import MalformedMessage, Message, Outgoing, message_of, pack, unpack
 
 #: A larger message travels on its own, unless its frames are small (on average).
 BUNDLED_BYTES_MAX: Final = 16 * 1024
@@ -24,9 +23,6 @@ BUNDLED_FRAME_BYTES_MAX: Final = 2 * 1024
 #: A bundle is sent when it has so many messages or bytes, even though more may follow.
 BUNDLE_MESSAGES_MAX: Final = 256
 BUNDLE_BYTES_MAX: Final = 256 * 1024
-#: The heads of a MessagePack array of two values and of one of up to 65,535.
-_HEADS: Final = struct.Struct(">BBH")
-_ARRAY_2, _ARRAY_16 = 0x92, 0xDC
 _BYTES: Final = frozenset((bytes,))
 
 
@@ -36,28 +32,24 @@ class Bundle:
     __slots__ = ("_messages", "_size")
 
     def __init__(self) -> None:
-        self._messages: list[Sequence[bytes]] = []
+        self._messages: list[Outgoing] = []
         self._size = 0
 
-    def add(self, frames: Sequence[bytes], size: int) -> bool:
+    def add(self, outgoing: Outgoing, size: int) -> bool:
         """Add a message of so many bytes; answers whether the bundle is full now."""
         messages = self._messages
-        messages.append(frames)
+        messages.append(outgoing)
         self._size += size
         return self._size >= BUNDLE_BYTES_MAX or len(messages) >= BUNDLE_MESSAGES_MAX
 
     def frame(self) -> bytes:
         """What goes on the wire."""
-        messages = self._messages
-        # A header is one MessagePack value, so headers in a row after an array's head are an array of headers.
-        headers = [frames[0] for frames in messages]
-        contents = pack([frames[1:] for frames in messages])
-        return b"".join((_HEADS.pack(_ARRAY_2, _ARRAY_16, len(messages)), *headers, contents))
+        return pack(([header for header, _ in self._messages], [contents for _, contents in self._messages]))
 
 
-def is_bundled(frames: Sequence[bytes], size: int) -> bool:
-    """Whether a message of so many bytes is put into bundles."""
-    return size <= BUNDLED_BYTES_MAX or size <= BUNDLED_FRAME_BYTES_MAX * len(frames)
+def is_bundled(contents: Sequence[bytes], size: int) -> bool:
+    """Whether a message of so many bytes, without its header, is put into bundles."""
+    return size <= BUNDLED_BYTES_MAX or size <= BUNDLED_FRAME_BYTES_MAX * len(contents)
 
 
 def messages_in(frame: bytes, received_s: float) -> list[Message]:

@@ -43,6 +43,7 @@ from broker.message import (
     Body,
     MalformedMessage,
     Message,
+    Outgoing,
     Publication,
     Reply,
     Request,
@@ -72,7 +73,7 @@ class _Waiting:
 
     future: asyncio.Future[Reply]
     target: str
-    frames: list[bytes]
+    outgoing: Outgoing
     deadline_s: float
     attempt_timeout_s: float
     timer: asyncio.TimerHandle | None = None
@@ -98,13 +99,14 @@ class _Served(Request):
             return
         message = self.message
         message_id = message.id
-        frames = [pack((VERSION, kind, message_id, message.subject, fabric.name, message.cause)), raw_body]
+        contents = [raw_body]
         size = len(raw_body)
         if blobs:
-            frames += blobs
+            contents += blobs
             size += sum(map(len, blobs))
-        fabric._send_answer(self.route, frames, size)
-        fabric._answers.keep(message_id, frames, size)
+        outgoing = (VERSION, kind, message_id, message.subject, fabric.name, message.cause), contents
+        fabric._send_answer(self.route, outgoing, size)
+        fabric._answers.keep(message_id, outgoing, size)
         fabric._handled.pop(message_id, None)
 
 
@@ -148,15 +150,15 @@ class FabricContext(Context):
     # What a transport does.
 
     @abstractmethod
-    def _send_request(self, target: str, frames: list[bytes]) -> None:
+    def _send_request(self, target: str, outgoing: Outgoing) -> None:
         """Send a request to a named actor, or lose it; never block."""
 
     @abstractmethod
-    def _send_answer(self, route: Route, frames: list[bytes], size: int) -> None:
+    def _send_answer(self, route: Route, outgoing: Outgoing, size: int) -> None:
         """Send an answer of about so many bytes back along the route its request came by, or lose it."""
 
     @abstractmethod
-    def _send_publication(self, topic: str, frames: list[bytes]) -> None:
+    def _send_publication(self, topic: str, outgoing: Outgoing) -> None:
         """Send to all subscribers, or lose it."""
 
     @abstractmethod
@@ -203,11 +205,12 @@ class FabricContext(Context):
         request_id: str | None = None,
     ) -> Reply:
         request_id = request_id or self.next_id()
-        header = pack((VERSION, KIND_REQUEST, request_id, method, self.name, self.cause))
+        header = VERSION, KIND_REQUEST, request_id, method, self.name, self.cause
         future: asyncio.Future[Reply] = self._loop.create_future()
         if HELLO_TOPIC not in self._topics:
             self.subscribe(HELLO_TOPIC, self._on_hello)
-        waiting = _Waiting(future, target, [header, pack(body), *blobs], self._loop.time() + timeout_s, attempt_timeout_s)
+        outgoing = header, [pack(body), *blobs]
+        waiting = _Waiting(future, target, outgoing, self._loop.time() + timeout_s, attempt_timeout_s)
         self._waiting[request_id] = waiting
         try:
             self._attempt(request_id, waiting)
@@ -227,7 +230,7 @@ class FabricContext(Context):
         if left_s <= 0:
             waiting.future.set_exception(RequestTimeout())
             return
-        self._send_request(waiting.target, waiting.frames)
+        self._send_request(waiting.target, waiting.outgoing)
         waiting.timer = self._loop.call_later(
             min(waiting.attempt_timeout_s, left_s), self._attempt, request_id, waiting
         )
@@ -237,7 +240,7 @@ class FabricContext(Context):
         started = publication.body
         for waiting in list(self._waiting.values()):
             if waiting.target == started and not waiting.future.done():
-                self._send_request(waiting.target, waiting.frames)
+                self._send_request(waiting.target, waiting.outgoing)
 
     def serve(self, method: str, handler: RequestHandler) -> None:
         if not self._methods:
@@ -251,8 +254,8 @@ class FabricContext(Context):
             self.publish(HELLO_TOPIC, self.name)
 
     def publish(self, topic: str, body: Body = None, blobs: Blobs = ()) -> None:
-        header = pack((VERSION, KIND_PUBLICATION, self.next_id(), topic, self.name, self.cause))
-        self._send_publication(topic, [header, pack(body), *blobs])
+        header = VERSION, KIND_PUBLICATION, self.next_id(), topic, self.name, self.cause
+        self._send_publication(topic, (header, [pack(body), *blobs]))
 
     def subscribe(self, topic: str, handler: PublicationHandler) -> None:
         new = topic not in self._topics
@@ -389,7 +392,7 @@ class FabricContext(Context):
             return
         answer = self._answers.get(message_id)
         if answer is not None:
-            self._send_answer(route, answer, sum(map(len, answer)))
+            self._send_answer(route, answer, sum(map(len, answer[1])))
             return
         request = _Served(self, message, route)
         handler = self._methods.get(message.subject)

@@ -69,6 +69,12 @@ NO_CAUSE: Final = Cause("")
 _NO_CAUSE_WIRE: Final = NO_CAUSE.wire()
 
 
+#: A message's header, before it is encoded: version, kind, id, method or topic, sender, cause.
+Header = tuple[int, int, str, str, str, Cause]
+#: A message that is to be sent: its header, and what follows it. Encoded by the transport, which may have several.
+Outgoing = tuple[Header, list[bytes]]
+
+
 class Message(NamedTuple):
     """One message, decoded as far as its header."""
 
@@ -89,8 +95,11 @@ class Message(NamedTuple):
 
     def frames(self) -> list[bytes]:
         """The frames that go on the wire."""
-        header = pack((VERSION, self.kind, self.id, self.subject, self.sender, self.cause))
-        return [header, self.raw_body, *self.blobs]
+        return frames_of((VERSION, self.kind, self.id, self.subject, self.sender, self.cause), self.contents())
+
+    def contents(self) -> list[bytes]:
+        """What follows the header: body and blobs."""
+        return [self.raw_body, *self.blobs]
 
 
 @dataclass(slots=True)
@@ -190,6 +199,11 @@ def unpack(raw: bytes) -> Body:
         return msgpack.unpackb(raw, raw=False, strict_map_key=False)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MalformedMessage(str(error)) from error
+
+
+def frames_of(header: Header, contents: Sequence[bytes]) -> list[bytes]:
+    """The frames of a message that travels on its own."""
+    return [pack(header), *contents]
 
 
 def parse(frames: Sequence[bytes], received_s: float) -> Message:

@@ -23,6 +23,7 @@ from broker.chaos import NO_CHAOS, Chaos
 from broker.context import Context
 from broker.fabric import FabricContext, Route
 from broker.faults import FaultPolicy
+from broker.message import Outgoing, frames_of
 from broker.virtual_time import VirtualTimeLoop, owned_task, running
 
 T = TypeVar("T")
@@ -93,19 +94,19 @@ class SimulatedContext(FabricContext):
 
     def answer(self, frames: list[bytes], route: Route) -> None:
         """For interceptors: answer a request in the actor's name, which never sees it."""
-        self._send_answer(route, frames, 0)
-
-    def _send_request(self, target: str, frames: list[bytes]) -> None:
-        if not self.closed:
-            self._simulation.transmit(self.name, target, frames, self, None)
-
-    def _send_answer(self, route: Route, frames: list[bytes], size: int) -> None:
         if not self.closed:
             self._simulation.transmit(self.name, route.name, frames, None, route)
 
-    def _send_publication(self, topic: str, frames: list[bytes]) -> None:
+    def _send_request(self, target: str, outgoing: Outgoing) -> None:
         if not self.closed:
-            self._simulation.transmit_publication(self.name, topic, frames)
+            self._simulation.transmit(self.name, target, frames_of(*outgoing), self, None)
+
+    def _send_answer(self, route: Route, outgoing: Outgoing, size: int) -> None:
+        self.answer(frames_of(*outgoing), route)
+
+    def _send_publication(self, topic: str, outgoing: Outgoing) -> None:
+        if not self.closed:
+            self._simulation.transmit_publication(self.name, topic, frames_of(*outgoing))
 
     def _open_server(self) -> None:
         self.serving = True

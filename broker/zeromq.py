@@ -20,7 +20,7 @@ import zmq
 from broker.bundle import BUNDLED_BYTES_MAX, Bundle, is_bundled, messages_in
 from broker.chaos import ChaosFile
 from broker.fabric import FabricContext
-from broker.message import FRAME_BYTES_MAX, MalformedMessage
+from broker.message import FRAME_BYTES_MAX, MalformedMessage, Outgoing, frames_of
 
 #: Messages read from one socket before the loop turns to the others.
 DRAIN_MAX: Final = 500
@@ -181,18 +181,18 @@ class ZeroMQContext(FabricContext):
         except zmq.Again:
             return
 
-    def _post(self, way: str | bytes, frames: list[bytes], size: int) -> None:
+    def _post(self, way: str | bytes, outgoing: Outgoing, size: int) -> None:
         """Send soon, together with whatever else goes the same way."""
-        if size > BUNDLED_BYTES_MAX and not is_bundled(frames, size):
+        if size > BUNDLED_BYTES_MAX and not is_bundled(outgoing[1], size):
             self._send_bundle(way)  # what was posted before goes first
-            self._look_again(self._send_along(way, frames))
+            self._look_again(self._send_along(way, frames_of(*outgoing)))
             return
         bundle = self._outgoing.get(way)
         if bundle is None:
             if not self._outgoing and not self._in_turn:
                 self._loop.call_soon(self._flush)
             bundle = self._outgoing[way] = Bundle()
-        if bundle.add(frames, size):
+        if bundle.add(outgoing, size):
             self._send_bundle(way)
 
     def _send_bundle(self, way: str | bytes) -> None:
@@ -219,30 +219,33 @@ class ZeroMQContext(FabricContext):
         for socket in {self._send_along(way, [bundle.frame()]) for way, bundle in outgoing.items()}:
             self._look_again(socket)
 
-    def _send_request(self, target: str, frames: list[bytes]) -> None:
+    def _send_request(self, target: str, outgoing: Outgoing) -> None:
         if self.closed:
             return
         if target not in self._dealers:
             dealer = self._dealers[target] = self._socket(zmq.DEALER)
             dealer.connect(self._endpoints.actor(target))
             self._register(dealer)
-        self._post(target, frames, sum(map(len, frames)))
+        self._post(target, outgoing, sum(map(len, outgoing[1])))
 
-    def _send_answer(self, route: bytes, frames: list[bytes], size: int) -> None:
+    def _send_answer(self, route: bytes, outgoing: Outgoing, size: int) -> None:
         if not self.closed:
-            self._post(route, frames, size)
+            self._post(route, outgoing, size)
 
-    def _send_publication(self, topic: str, frames: list[bytes]) -> None:
+    def _send_publication(self, topic: str, outgoing: Outgoing) -> None:
         if self.closed:
             return
         if self._publisher is None:
             self._publisher = self._socket(zmq.PUB)
             self._publisher.connect(self._endpoints.publish)
         self._flush()  # answers first: somebody waits for them
-        if is_bundled(frames, size := sum(map(len, frames))):
+        contents = outgoing[1]
+        if is_bundled(contents, size := sum(map(len, contents))):
             bundle = Bundle()
-            bundle.add(frames, size)
+            bundle.add(outgoing, size)
             frames = [bundle.frame()]
+        else:
+            frames = frames_of(*outgoing)
         self._send(self._publisher, [_topic_frame(topic), *frames])
 
     def _open_server(self) -> None:

@@ -61,25 +61,17 @@ def read_txns(body: Any, blobs: Sequence[bytes]) -> list[tuple[Txn, str]]:
     """The transactions of a TXN request, each with its note. Raises `StoreError` as `check_txn` does, too."""
     if type(body) is not list:
         raise InvalidRequest("a TXN request is a list of transactions")
+    if len(body) == len(blobs) == 1:
+        match body[0]:
+            # What nearly all requests are. The types once more, since subclasses match too.
+            case [[], [["put", key, lease]], [], note] if key and type(key) is bytes and type(lease) is int:
+                if type(note) is str:
+                    return [(_tuple(Txn, ((), (_tuple(Put, (key, blobs[0], lease, False, False, False)),), ())), note)]
     values = iter(blobs)
-    txns = [_lone_put(row, values) or _noted_txn(row, values) for row in body]
+    txns = [_noted_txn(row, values) for row in body]
     if next(values, None) is not None:
         raise InvalidRequest("there are more values than puts")
     return txns
-
-
-def _lone_put(row: Any, values: Iterator[bytes]) -> tuple[Txn, str] | None:
-    """The short way for what nearly all transactions are, one put without compares; None for any other."""
-    if type(row) is list and len(row) == 4:
-        compares, success, failure, note = row
-        if compares == failure == [] and type(success) is list and len(success) == 1 and type(note) is str:
-            operation = success[0]
-            if type(operation) is list and len(operation) == 3 and operation[0] == "put":
-                _, key, lease = operation
-                if key and type(key) is bytes and type(lease) is int:
-                    put = _tuple(Put, (key, _next_value(values), lease, False, False, False))
-                    return _tuple(Txn, ((), (put,), ())), note
-    return None
 
 
 def _noted_txn(row: Any, values: Iterator[bytes]) -> tuple[Txn, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from actors.apimachinery.operation import OPERATE, WATCH
-from broker.message import KIND_FAILURE, KIND_REPLY, NO_CAUSE, Message, pack, unpack
+from broker.message import KIND_FAILURE, KIND_REPLY, NO_CAUSE, VERSION, frames_of, pack, unpack
 
 WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
 
@@ -33,13 +33,13 @@ def first_operations(frames: Sequence[bytes], keep: int) -> list[bytes]:
 def refusal(server: str, message_id: str, frames: Sequence[bytes], fault: str) -> list[bytes]:
     """The answer to a batch of which nothing is done."""
     results = [_status(fault) for _ in unpack(frames[1])]
-    return Message(KIND_REPLY, message_id, OPERATE, server, NO_CAUSE, pack(results)).frames()
+    return frames_of((VERSION, KIND_REPLY, message_id, OPERATE, server, NO_CAUSE), [pack(results)])
 
 
 def expired(server: str, message_id: str) -> list[bytes]:
     """The answer to a watch that is too old."""
     body = pack(["Expired", "too old resource version"])
-    return Message(KIND_FAILURE, message_id, WATCH, server, NO_CAUSE, body).frames()
+    return frames_of((VERSION, KIND_FAILURE, message_id, WATCH, server, NO_CAUSE), [body])
 
 
 def spoilt_reply(frames: Sequence[bytes]) -> list[bytes]:

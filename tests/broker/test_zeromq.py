@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker.fabric import HELLO_AFTER_S
-from broker.message import KIND_PUBLICATION, NO_CAUSE, Message, Request, pack
+from broker.message import KIND_PUBLICATION, NO_CAUSE, VERSION, Request, pack
 from broker.process import run_broker
 from broker.zeromq import Endpoints, ZeroMQContext
 
@@ -116,8 +116,8 @@ def test_an_answer_that_comes_before_a_send_is_noticed(world) -> None:
         await asyncio.sleep(0.1)
         os.kill(server.pid, signal.SIGCONT)
         time.sleep(0.5)  # the answer comes, and the loop doesn't look
-        unanswered = Message(KIND_PUBLICATION, "1", "nobody", "client", NO_CAUSE, pack(None), [bytes(100_000)])
-        ctx._send_request("server", unanswered.frames())
+        header = VERSION, KIND_PUBLICATION, "1", "nobody", "client", NO_CAUSE
+        ctx._send_request("server", (header, [pack(None), bytes(100_000)]))
         assert (await asyncio.wait_for(asked, 10.0)).body == 2
         ctx.close()
 
