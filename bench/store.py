@@ -141,8 +141,11 @@ class Servers:
         self.broker.join()
         self.etcd.wait()
 
-    def ask_ours(self, method: str, bodies: Sequence[list[bytes]], load: Load) -> Measured:
-        return store_clients.run(endpoints(self.directory).actor("store"), method, bodies, load)
+    def ask_ours(
+        self, method: str, bodies: Sequence[list[bytes]], load: Load, *, is_grouping: bool = False
+    ) -> Measured:
+        endpoint = endpoints(self.directory).actor("store")
+        return store_clients.run(endpoint, method, bodies, load, is_grouping=is_grouping)
 
     def ask_etcd(self, path: str, bodies: Sequence[bytes], load: Load) -> Measured:
         return etcd_clients.run(self.address, path, bodies, load)
@@ -171,21 +174,25 @@ def compare(name: str, ours: Callable[[], Measured], etcd: Callable[[], Measured
     median_s, etcd_median_s = (statistics.median(pair[i].median_s for pair in pairs) for i in (0, 1))
     faster = statistics.median(a.rate / b.rate for a, b in pairs)
     slower = statistics.median(a.median_s / b.median_s for a, b in pairs)
-    print(f"{name:<40}{rate:>9.0f}/s{median_s * 1e3:>8.2f} ms{etcd_rate:>9.0f}/s{etcd_median_s * 1e3:>8.2f} ms", end="")
+    print(f"{name:<50}{rate:>9.0f}/s{median_s * 1e3:>8.2f} ms{etcd_rate:>9.0f}/s{etcd_median_s * 1e3:>8.2f} ms", end="")
     print(f"{faster:>7.2f}x{slower:>7.2f}x", flush=True)
     return sum(a.calls for a, _ in pairs), sum(b.calls for _, b in pairs)
 
 
 def compare_all(servers: Servers, seconds: float, rounds: int) -> None:
-    print(f"{'':<40}{'PODCHAIN':>11}{'MEDIAN':>11}{'ETCD':>11}{'MEDIAN':>11}{'RATE':>8}{'MEDIAN':>8}")
+    print(f"{'':<50}{'PODCHAIN':>11}{'MEDIAN':>11}{'ETCD':>11}{'MEDIAN':>11}{'RATE':>8}{'MEDIAN':>8}")
     loads = [Load(c, n, seconds) for c, n in ((1, 1), (100, 1), (100, 10), (100, 100), (1000, 1), (1000, 10))]
+    # Grouped, what the clients of a connection ask at once is one request, as the API server does it.
+    ways = [(load, False) for load in loads] + [(load, True) for load in loads if load.clients > load.connections]
     our_writes = etcd_writes = 0
     for size in (256, 1024):
         ours, etcds = our_puts(range(KEYS), size), etcd_puts(range(KEYS), size)
-        for load in loads:
+        for load, grouped in ways:
             asked = compare(
-                f"put {size} B, {load.clients} clients, {load.connections} connections",
-                lambda load=load, ours=ours: servers.ask_ours(protocol.TXN, ours, load),
+                f"put {size} B, {load.clients} clients, {load.connections} connections{', grouped' * grouped}",
+                lambda load=load, ours=ours, grouped=grouped: servers.ask_ours(
+                    protocol.TXN, ours, load, is_grouping=grouped
+                ),
                 lambda load=load, etcds=etcds: servers.ask_etcd(PUT, etcds, load),
                 rounds,
             )
@@ -224,9 +231,9 @@ def compare_memory(servers: Servers, keys: int) -> None:
         servers.ask_ours(protocol.TXN, our_puts(loaded, 256), load)
         servers.ask_etcd(PUT, etcd_puts(loaded, 256), load)
     full = memory_mib(servers.store.pid or 0), memory_mib(servers.etcd.pid)
-    print(f"\n{f'MEMORY, {keys} KEYS OF 256 B':<40}{'RESIDENT':>12}{'NOT OF FILES':>14}{'EMPTY':>12}")
+    print(f"\n{f'MEMORY, {keys} KEYS OF 256 B':<50}{'RESIDENT':>12}{'NOT OF FILES':>14}{'EMPTY':>12}")
     for name, now, before in zip(("podchain", "etcd"), full, empty, strict=True):
-        print(f"{name:<40}{now[0]:>8.0f} MiB{now[1]:>10.0f} MiB{before[0]:>8.0f} MiB", flush=True)
+        print(f"{name:<50}{now[0]:>8.0f} MiB{now[1]:>10.0f} MiB{before[0]:>8.0f} MiB", flush=True)
 
 
 def main() -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import etcd_clients
+import msgpack
 import store_clients
 import zmq
 from load import ANSWER_TIMEOUT_S, Load, Measured
 
 from broker.zeromq import Endpoints
 from store import protocol
-
-#: A publication without values has fewer frames: topic, header, body.
-EVENT_FRAMES_MIN: Final = 4
 
 
 def of_store(endpoints: Endpoints, bodies: Sequence[Sequence[bytes]], watchers: int, seconds: float) -> Measured:
@@ -38,7 +35,7 @@ def of_store(endpoints: Endpoints, bodies: Sequence[Sequence[bytes]], watchers: 
         store_clients.run(endpoints.actor("store"), protocol.TXN, [body], Load(1, 1, 0.0))
         deadline = time.perf_counter() + ANSWER_TIMEOUT_S
         for socket in sockets:
-            while len(socket.recv_multipart()) < EVENT_FRAMES_MIN:  # a progress mark
+            while not _has_values(socket.recv_multipart()):  # a progress mark
                 if time.perf_counter() > deadline:
                     raise TimeoutError("a watcher was not told")
 
@@ -48,6 +45,12 @@ def of_store(endpoints: Endpoints, bodies: Sequence[Sequence[bytes]], watchers: 
         for socket in sockets:
             socket.close(0)
         context.term()
+
+
+def _has_values(frames: list[bytes]) -> bool:
+    """Whether a publication (its topic and a bundle of one message) tells of changes."""
+    _, ((_, *values),) = msgpack.unpackb(frames[1])
+    return bool(values)
 
 
 def of_etcd(

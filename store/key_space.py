@@ -239,13 +239,18 @@ class KeySpace:
         history = self._history.get(key)
         if history is None:
             return
-        visible = bisect_right(history, compacted, key=mod_revision_of) - 1
-        if visible < 0:
+        keep_from = 0
+        for kv in history:
+            if kv.mod_revision >= compacted:
+                break
+            keep_from += 1
+        if keep_from and (keep_from == len(history) or history[keep_from].mod_revision > compacted):
+            keep_from -= 1  # what the compacted revision shows, unless that is nothing
+            if history[keep_from].is_tombstone:
+                keep_from += 1
+        if not keep_from:
             return
-        keep_from = bisect_left(history, compacted, key=mod_revision_of)
-        if keep_from > visible and not history[visible].is_tombstone:
-            keep_from = visible
-        obsolete.extend(kv.position for kv in history[:keep_from])
+        obsolete += [kv.position for kv in history[:keep_from]]
         del history[:keep_from]
         if not history:
             del self._history[key]

@@ -37,6 +37,8 @@ BATCH_BYTES_MAX: Final = 1024 * 1024
 #: Having looked at so many positions, or taken so many bytes of batches apart, `forget` leaves the rest to a further
 #: call (10 to 40 ms).
 FORGOTTEN_MAX: Final = 1000
+#: What the head of a MessagePack array has at the most.
+ARRAY_HEAD_BYTES: Final = 5
 TAKEN_APART_BYTES_MAX: Final = 1024 * 1024
 
 _BATCH: Final = """
@@ -57,6 +59,9 @@ ALTER TABLE property ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 """
 _INSERT_CHANGE: Final = "INSERT INTO change VALUES (?, ?, ?)"
 _INSERT_BATCH: Final = "INSERT INTO batch VALUES (?, ?, ?, ?)"
+_BATCH_BEFORE: Final = """
+SELECT first, last, substr(record, 1, ?) FROM batch WHERE first <= ? ORDER BY first DESC LIMIT 1
+"""
 _SUB_REVISION_MASK: Final = (1 << SUB_REVISION_BITS) - 1
 _POSITION: Final = struct.Struct(">q")
 _PAIR: Final = struct.Struct(">qq")
@@ -126,11 +131,13 @@ def forget(database: sqlite3.Connection, obsolete: Sequence[int]) -> list[int]:
     at = taken_apart_bytes = 0
     while at < min(len(positions), FORGOTTEN_MAX) and taken_apart_bytes < TAKEN_APART_BYTES_MAX:
         position = positions[at]
-        before = "SELECT first, last FROM batch WHERE first <= ? ORDER BY first DESC LIMIT 1"
-        first, last = database.execute(before, (position,)).fetchone() or (-1, -1)
+        first, last, head = database.execute(_BATCH_BEFORE, (ARRAY_HEAD_BYTES, position)).fetchone() or (-1, -1, b"")
         if position <= last:
             end = bisect_right(positions, last, at)
-            taken_apart_bytes += _take_apart(database, first, set(positions[at:end]))
+            if end - at == _array_length(head):  # nothing of it stays: it need not be read
+                database.execute("DELETE FROM batch WHERE first = ?", (first,))
+            else:
+                taken_apart_bytes += _take_apart(database, first, set(positions[at:end]))
         else:
             (following,) = database.execute("SELECT min(first) FROM batch WHERE first > ?", (position,)).fetchone()
             end = len(positions) if following is None else bisect_left(positions, following, at)
@@ -139,6 +146,17 @@ def forget(database: sqlite3.Connection, obsolete: Sequence[int]) -> list[int]:
         at = end
     database.executemany("DELETE FROM change WHERE position = ?", [(position,) for position in alone])
     return positions[at:]
+
+
+def _array_length(head: bytes) -> int:
+    """Of a MessagePack array, from its first bytes; -1 for something else."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(head)
+    try:
+        length: int = unpacker.read_array_header()
+    except (ValueError, msgpack.OutOfData):
+        return -1
+    return length
 
 
 def _take_apart(database: sqlite3.Connection, first: int, obsolete: set[int]) -> int:

@@ -85,7 +85,7 @@ class Client:
         self.ask(COMPACT, {"revision": max(2, self.revision - 2), "physical": False})
         self.sim.run_for(3.0)
         self.ask(DEFRAGMENT, None)
-        for i in range(6):
+        for i in range(8):
             self.put(b"after%d" % i, b"1")
         if granted and self.ask(LEASE_REVOKE, {"id": 7}) and self.shown.pop(b"leased", None) is not None:
             self.revision += 1

@@ -1,6 +1,7 @@
 """The store actor in simulation: its protocol, its publications, crashes, loss, leases, compaction."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from broker.context import RequestFailed
 from broker.faults import RandomFaults
 from broker.simulation import Simulation
-from store.actor import run
+from store.actor import COMMIT_HALF_MIN, run
 from store.memory_log import MemoryLog
 from store.protocol import (
     COMPACT,
@@ -77,21 +78,23 @@ def test_transactions_answer_and_publish():
         assert world.log.commits == 1
 
 
-def test_waiting_requests_share_one_commit():
+@pytest.mark.parametrize(("waiting", "shared"), [(2 * COMMIT_HALF_MIN - 1, 1), (2 * COMMIT_HALF_MIN, 2), (200, 2)])
+def test_waiting_requests_share_one_commit_or_two_when_they_are_many(waiting, shared):
     with World() as world:
         world.sim.run_for(0.1)
         # In simulation messages arrive one by one: let the commit wait as if the socket still had some.
         world.sim.context("store").after_drain = lambda commit: world.sim.loop.call_later(0.01, commit)
 
         async def together():
-            asks = [world.client.request("store", TXN, [creation(b"%d" % i)], [b""]) for i in range(200)]
+            asks = [world.client.request("store", TXN, [creation(b"%d" % i)], [b""]) for i in range(waiting)]
             return await asyncio.gather(*asks)
 
         replies = world.sim.run(together())
-        assert sorted(reply.body[0][1] for reply in replies) == list(range(2, 202))
-        assert world.log.commits == 1
+        assert sorted(reply.body[0][1] for reply in replies) == list(range(2, waiting + 2))
+        assert world.log.commits == shared
         world.sim.run_for(0.1)
-        assert [(body[0], body[2]) for body, _ in world.publications if body[1]] == [(1, 201)]
+        ends = [1, *(1 + waiting * half // shared for half in range(1, shared + 1))]
+        assert [(body[0], body[2]) for body, _ in world.publications if body[1]] == list(pairwise(ends))
 
 
 def test_idle_store_publishes_progress_marks():
