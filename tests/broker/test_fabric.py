@@ -75,6 +75,29 @@ def test_an_answered_request_is_not_handled_again() -> None:
     assert len(handled) == len(set(handled)) == 50
 
 
+def test_a_request_that_comes_again_while_it_is_handled_is_handled_once() -> None:
+    handled: list[Request] = []
+
+    async def slow(ctx: Context) -> None:
+        ctx.serve("ask", handled.append)
+        await asyncio.Event().wait()
+
+    with Simulation(seed=4) as sim:
+        sim.spawn_actor("slow", slow)
+        ctx = sim.context("test")
+
+        async def ask() -> object:
+            asked = asyncio.create_task(ctx.request("slow", "ask", 1, attempt_timeout_s=0.5))
+            await ctx.sleep(3.0)
+            assert [request.body for request in handled] == [1]
+            handled[0].reply("late")
+            return (await asked).body
+
+        assert sim.run(ask()) == "late"
+        with pytest.raises(RuntimeError, match="answered already"):
+            handled[0].reply("twice")
+
+
 def _publishing_world(seed: int) -> tuple[str, list[int]]:
     got: list[int] = []
 

@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.context import RequestFailed
 from broker.simulation import Simulation
 from store.actor import run
-from store.alarm import txn_cost
+from store.alarm import COMMIT_OVERHEAD_BYTES, KEY_OVERHEAD_BYTES, WATCHFUL_BYTES, SpaceAlarm, txn_cost
 from store.errors import NoSpace
 from store.log import LogFull
 from store.memory_log import MemoryLog
@@ -166,6 +168,22 @@ def test_without_a_small_quota_nothing_is_counted(quota_bytes):
     with World(quota_bytes=quota_bytes) as world:
         for i in range(100):
             assert world.put(b"%d" % i, b"x" * 10_000)[0]
+
+
+commits_lists = st.lists(st.tuples(st.integers(1, 3000), st.integers(100_000, 4 * 1024**2)), min_size=20, max_size=100)
+
+
+@given(st.integers(0, 80), commits_lists)
+def test_however_commits_grow_the_log_the_alarm_is_watchful_before_the_quota_is_near(room_mb, commits):
+    quota_bytes = 256 * 1024**2
+    log = MemoryLog()
+    log._size_bytes = quota_bytes - room_mb * 1024**2
+    alarm = SpaceAlarm(log, quota_bytes)
+    alarm.start(raised=False)
+    for changes, key_value_bytes in commits:
+        log._size_bytes += key_value_bytes + changes * KEY_OVERHEAD_BYTES + COMMIT_OVERHEAD_BYTES
+        alarm.committed(changes, key_value_bytes)
+        assert alarm.watchful or quota_bytes - log.sizes().allocated >= WATCHFUL_BYTES * 3 // 4
 
 
 def test_on_a_full_disk_nothing_half_is_seen_or_kept():
