@@ -38,7 +38,7 @@ PROGRESS_SLEEP_MIN_S: Final = 0.01
 #: How often leases are looked at (etcd: every half second).
 LEASE_CHECK_S: Final = 0.5
 
-#: Fewer requests than this are not worth a commit of their own.
+#: Fewer transactions than this are not worth a commit of their own.
 COMMIT_HALF_MIN: Final = 32
 
 _LEASE_ID_BOUND: Final = 2**63
@@ -193,7 +193,7 @@ class StoreActor:
         """Commit what is pending, in two halves if it is much: the first go on while the second wait for the disk."""
         pending, self._pending = self._pending, []
         half = len(pending) // 2
-        if half >= COMMIT_HALF_MIN:
+        if half >= COMMIT_HALF_MIN or (half and _txns_in(pending) >= 2 * COMMIT_HALF_MIN):
             self._commit_batch(pending[:half])
             del pending[:half]
         self._commit_batch(pending)
@@ -361,6 +361,10 @@ class StoreActor:
         except LogFull as error:
             raise NoSpace from error
         return {"alarms": [NOSPACE] if changed else [], "revision": self._mvcc.revision}, []
+
+
+def _txns_in(pending: list[_Pending]) -> int:
+    return sum(len(write) if isinstance(write, list) else 1 for _, write in pending)
 
 
 def _body_of(message: Message) -> Any:

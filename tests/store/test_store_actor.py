@@ -78,22 +78,36 @@ def test_transactions_answer_and_publish():
         assert world.log.commits == 1
 
 
-@pytest.mark.parametrize(("waiting", "shared"), [(2 * COMMIT_HALF_MIN - 1, 1), (2 * COMMIT_HALF_MIN, 2), (200, 2)])
-def test_waiting_requests_share_one_commit_or_two_when_they_are_many(waiting, shared):
+@pytest.mark.parametrize(
+    ("requests", "txns_each", "shared"),
+    [
+        (2 * COMMIT_HALF_MIN - 1, 1, 1),
+        (2 * COMMIT_HALF_MIN, 1, 2),
+        (200, 1, 2),
+        (2, COMMIT_HALF_MIN - 1, 1),
+        (2, COMMIT_HALF_MIN, 2),
+        (1, 4 * COMMIT_HALF_MIN, 1),
+    ],
+)
+def test_waiting_requests_share_one_commit_or_two_when_they_are_many(requests, txns_each, shared):
     with World() as world:
         world.sim.run_for(0.1)
         # In simulation messages arrive one by one: let the commit wait as if the socket still had some.
         world.sim.context("store").after_drain = lambda commit: world.sim.loop.call_later(0.01, commit)
 
+        async def ask(number):
+            txns = [creation(b"%d-%d" % (number, place)) for place in range(txns_each)]
+            return await world.client.request("store", TXN, txns, [b""] * txns_each)
+
         async def together():
-            asks = [world.client.request("store", TXN, [creation(b"%d" % i)], [b""]) for i in range(waiting)]
-            return await asyncio.gather(*asks)
+            return await asyncio.gather(*map(ask, range(requests)))
 
         replies = world.sim.run(together())
-        assert sorted(reply.body[0][1] for reply in replies) == list(range(2, waiting + 2))
+        last = 1 + requests * txns_each
+        assert sorted(answer[1] for reply in replies for answer in reply.body) == list(range(2, last + 1))
         assert world.log.commits == shared
         world.sim.run_for(0.1)
-        ends = [1, *(1 + waiting * half // shared for half in range(1, shared + 1))]
+        ends = [1, *(1 + requests * half // shared * txns_each for half in range(1, shared + 1))]
         assert [(body[0], body[2]) for body, _ in world.publications if body[1]] == list(pairwise(ends))
 
 
