@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from broker.message import MalformedMessage, Message, Outgoing, message_of, pack, unpack
+import msgpack
+
+from broker.message import FRAMES_MAX, MalformedMessage, Message, Outgoing, message_of, pack, unpack
 
 #: A larger message travels on its own, unless its frames are small (on average).
 BUNDLED_BYTES_MAX: Final = 16 * 1024
@@ -44,7 +46,10 @@ class Bundle:
 
     def frame(self) -> bytes:
         """What goes on the wire."""
-        return pack(([header for header, _ in self._messages], [contents for _, contents in self._messages]))
+        # The packer that all share keeps the memory of the largest value for ever.
+        encode = pack if self._size <= BUNDLE_BYTES_MAX else msgpack.packb
+        frame: bytes = encode(([header for header, _ in self._messages], [contents for _, contents in self._messages]))
+        return frame
 
 
 def is_bundled(contents: Sequence[bytes], size: int) -> bool:
@@ -58,6 +63,8 @@ def messages_in(frame: bytes, received_s: float) -> list[Message]:
         headers, contents = unpack(frame)
         if not _BYTES.issuperset(map(type, chain.from_iterable(contents))):
             raise MalformedMessage("what a bundle's messages contain is not bytes")
+        if max(map(len, contents)) >= FRAMES_MAX:
+            raise MalformedMessage("a message has too many frames")
         return [
             message_of(header, body, blobs, received_s)
             for header, (body, *blobs) in zip(headers, contents, strict=True)

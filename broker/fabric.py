@@ -1,4 +1,4 @@
-"""Request/reply and publish/subscribe as every world has them; a transport only moves frames.
+"""Request/reply and publish/subscribe as every world has them; a transport only encodes and moves messages.
 
 *Requests* carry an id and are sent again, with the same id, until they are answered or their time is over: at intervals
 of an attempt's timeout, and at once when the target says that it has (re)started. A serving actor therefore sees a
@@ -111,7 +111,7 @@ class _Served(Request):
 
 
 class FabricContext(Context):
-    """A context over some transport. Subclasses move frames and supply clocks."""
+    """A context over some transport. Subclasses move messages and supply clocks."""
 
     def __init__(
         self,
@@ -378,13 +378,20 @@ class FabricContext(Context):
         waiting = self._waiting.get(message.id)
         if waiting is None or waiting.future.done():
             return
-        if message.kind == KIND_REPLY:
-            waiting.future.set_result(Reply(message.body, message.blobs, message.id, message.received_s))
-        elif message.kind == KIND_FAILURE:
-            code, text = message.body
-            waiting.future.set_exception(RequestFailed(code, text))
+        try:
+            body = message.body
+            failure = RequestFailed(*body) if message.kind == KIND_FAILURE else None
+        except (MalformedMessage, TypeError) as error:
+            print(f"dropped a malformed answer: {error}", file=sys.stderr)  # noqa: T201 - the actor's log
+            return
+        if failure is not None:
+            waiting.future.set_exception(failure)
+        elif message.kind == KIND_REPLY:
+            waiting.future.set_result(Reply(body, message.blobs, message.id, message.received_s))
 
     def _on_request(self, message: Message, route: Route) -> None:
+        if route is None:  # somebody published a request, or sent it for an answer
+            return
         message_id = message.id
         handled = self._handled
         if message_id in handled:

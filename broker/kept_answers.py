@@ -7,8 +7,8 @@ from typing import Final
 from broker.message import Outgoing
 
 #: Of the latest answers so many are kept for certain, or as many as have so many bytes; twice as many at the most.
-ANSWERS_KEPT: Final = 10_000
-ANSWERS_KEPT_BYTES: Final = 8 * 1024 * 1024
+ANSWERS_KEPT: Final = 5000
+ANSWERS_KEPT_BYTES: Final = 4 * 1024 * 1024
 #: A larger answer is not kept.
 ANSWER_KEPT_BYTES_MAX: Final = 4096
 

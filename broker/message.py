@@ -1,7 +1,8 @@
 """What travels between actors, and why it was sent.
 
-Every message is a list of frames: a small MessagePack header, a MessagePack body, and then blobs, which are opaque
-values (a Pod as its writer encoded it) that nobody on the way looks into.
+A message has a small MessagePack header, a MessagePack body, and then blobs, which are opaque values (a Pod as its
+writer encoded it) that nobody on the way looks into. A large message travels as a list of frames, one for each of
+these; small ones travel together in one frame (`broker.bundle`).
 
     header  [version, kind, id, method or topic, sender, cause]
     body    any MessagePack value
@@ -30,6 +31,8 @@ KIND_PUBLICATION: Final = 3
 #: Nothing larger is accepted from the wire (bytes a frame, and frames a message).
 FRAME_BYTES_MAX: Final = 256 * 1024 * 1024
 FRAMES_MAX: Final = 200_000
+#: Characters of an id, a method or topic, and a sender's name.
+NAME_CHARS_MAX: Final = 512
 
 Body = Any
 Blobs = Sequence[bytes]
@@ -60,9 +63,12 @@ class Cause(NamedTuple):
         """The reverse of `wire`; nothing reads as `NO_CAUSE`. Raises `MalformedMessage`."""
         if not value or value == _NO_CAUSE_WIRE:
             return NO_CAUSE
-        if len(value) != len(Cause._fields):
-            raise MalformedMessage("a cause has three fields")
-        return _tuple(Cause, value)
+        if type(value) is list and len(value) == 3:
+            cause_id, revision, at_s = value
+            # A float that is whole may come as an integer.
+            if type(cause_id) is str and type(revision) is int and type(at_s) in (float, int):
+                return _tuple(Cause, value)
+        raise MalformedMessage("a cause is an id, a revision and a time")
 
 
 NO_CAUSE: Final = Cause("")
@@ -94,7 +100,7 @@ class Message(NamedTuple):
         return unpack(self.raw_body)
 
     def frames(self) -> list[bytes]:
-        """The frames that go on the wire."""
+        """The frames of the message when it travels on its own."""
         return frames_of((VERSION, self.kind, self.id, self.subject, self.sender, self.cause), self.contents())
 
     def contents(self) -> list[bytes]:
@@ -220,4 +226,6 @@ def message_of(header: Any, raw_body: bytes, blobs: list[bytes], received_s: flo
     _, kind, message_id, subject, sender, cause = header
     if not (type(message_id) is type(subject) is type(sender) is str and type(cause) is list):
         raise MalformedMessage("header fields have the wrong types")
+    if len(message_id) > NAME_CHARS_MAX or len(subject) > NAME_CHARS_MAX or len(sender) > NAME_CHARS_MAX:
+        raise MalformedMessage(f"a name in a header has more than {NAME_CHARS_MAX} characters")
     return _tuple(Message, (kind, message_id, subject, sender, Cause.from_wire(cause), raw_body, blobs, received_s))

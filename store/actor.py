@@ -3,7 +3,8 @@
 Writes are committed in groups. A handler only checks a request and puts it on the pending batch; once every message
 that is waiting was handled, the batch is applied in order, the log takes all of its changes in one commit, and only
 then are the requests answered and the changes published. Under load the groups grow by themselves, because messages
-pile up while the disk syncs.
+pile up while the disk syncs. A large group is two commits: those who are answered first work on while the second waits
+for the disk, where else the store and its clients would wait for one another in turn.
 
 Reads (RANGE, WATCH, STATUS) are answered at once from committed state: nothing is applied outside a commit, so what a
 reader sees is durable. When the disk has no room for a batch, it is taken back and refused (`store.alarm`). If the log
@@ -192,8 +193,8 @@ class StoreActor:
     def _commit(self) -> None:
         """Commit what is pending, in two halves if it is much: the first go on while the second wait for the disk."""
         pending, self._pending = self._pending, []
-        half = len(pending) // 2
-        if half >= COMMIT_HALF_MIN or (half and _txns_in(pending) >= 2 * COMMIT_HALF_MIN):
+        half = _half_of(pending)
+        if half:
             self._commit_batch(pending[:half])
             del pending[:half]
         self._commit_batch(pending)
@@ -363,8 +364,20 @@ class StoreActor:
         return {"alarms": [NOSPACE] if changed else [], "revision": self._mvcc.revision}, []
 
 
-def _txns_in(pending: list[_Pending]) -> int:
-    return sum(len(write) if isinstance(write, list) else 1 for _, write in pending)
+def _half_of(pending: list[_Pending]) -> int:
+    """How many of the writes are half of the transactions; 0 when either half would be too small."""
+    counts = [len(write) if isinstance(write, list) else 1 for _, write in pending]
+    whole = sum(counts)
+    if whole < 2 * COMMIT_HALF_MIN:
+        return 0
+    half = 0
+    for place, count in enumerate(counts):
+        if 2 * (half + count) >= whole:
+            if whole - 2 * half > 2 * (half + count) - whole:  # after this one is nearer to the middle than before it
+                place, half = place + 1, half + count
+            return place if min(half, whole - half) >= COMMIT_HALF_MIN else 0
+        half += count
+    return 0
 
 
 def _body_of(message: Message) -> Any:

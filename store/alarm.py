@@ -14,7 +14,7 @@ from typing import Final
 
 from store.errors import NoSpace
 from store.log import Log, LogFull
-from store.transaction import Operation, Put, Txn
+from store.transaction import NOTE_CHARS_MAX, Operation, Put, Txn
 
 NOSPACE: Final = "NOSPACE"
 #: etcd's --quota-backend-bytes when it isn't given.
@@ -25,8 +25,9 @@ LEASE_COST_BYTES: Final = 64
 #: With more room than this left under the quota nobody counts, and the log's size is looked at only when commits may
 #: have used up an eighth of it.
 WATCHFUL_BYTES: Final = 64 * 1024**2
-#: Pages that a commit may add beside its changes.
+#: What a commit may add beside its changes, and a change beside its key and value (most of it its note).
 COMMIT_OVERHEAD_BYTES: Final = 16 * 1024
+CHANGE_OVERHEAD_BYTES: Final = KEY_OVERHEAD_BYTES + 4 * NOTE_CHARS_MAX
 
 
 class SpaceAlarm:
@@ -53,7 +54,7 @@ class SpaceAlarm:
 
     def committed(self, changes: int, key_value_bytes: int) -> None:
         """Look at the log's size if this commit, of so many changes, may have brought it near to the quota."""
-        self._unmeasured_bytes += COMMIT_OVERHEAD_BYTES + changes * KEY_OVERHEAD_BYTES + key_value_bytes
+        self._unmeasured_bytes += COMMIT_OVERHEAD_BYTES + changes * CHANGE_OVERHEAD_BYTES + key_value_bytes
         if self.watchful or self._unmeasured_bytes > WATCHFUL_BYTES // 8:
             self.measure()
 

@@ -17,6 +17,8 @@ from store.key_value import KeyValue
 OPERATIONS_MAX: Final = 128
 #: etcd's --max-request-bytes.
 TXN_BYTES_MAX: Final = 1536 * 1024
+#: Characters of a transaction's note.
+NOTE_CHARS_MAX: Final = 1024
 FROM_KEY: Final = b"\0"
 
 Target = Literal["mod", "create", "version", "lease", "value"]

@@ -12,6 +12,7 @@ from store.errors import StoreError
 from store.key_value import KeyValue
 from store.protocol import DELETE, PUT
 from store.transaction import (
+    NOTE_CHARS_MAX,
     Answer,
     Compare,
     DeleteAnswer,
@@ -65,7 +66,7 @@ def read_txns(body: Any, blobs: Sequence[bytes]) -> list[tuple[Txn, str]]:
         match body[0]:
             # What nearly all requests are. The types once more, since subclasses match too.
             case [[], [["put", key, lease]], [], note] if key and type(key) is bytes and type(lease) is int:
-                if type(note) is str:
+                if type(note) is str and len(note) <= NOTE_CHARS_MAX:
                     return [(_tuple(Txn, ((), (_tuple(Put, (key, blobs[0], lease, False, False, False)),), ())), note)]
     values = iter(blobs)
     txns = [_noted_txn(row, values) for row in body]
@@ -77,6 +78,8 @@ def read_txns(body: Any, blobs: Sequence[bytes]) -> list[tuple[Txn, str]]:
 def _noted_txn(row: Any, values: Iterator[bytes]) -> tuple[Txn, str]:
     if type(row) is not list or len(row) != 4 or type(row[3]) is not str:
         raise InvalidRequest("a transaction is [compares, success, failure, note]")
+    if len(row[3]) > NOTE_CHARS_MAX:
+        raise InvalidRequest(f"a note has more than {NOTE_CHARS_MAX} characters")
     txn = _txn(row[0], row[1], row[2], values, NESTING_MAX)
     check_txn(txn)
     return txn, row[3]

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from broker.bundle import BUNDLE_BYTES_MAX, BUNDLE_MESSAGES_MAX, Bundle, messages_in
 from broker.context import RequestTimeout
 from broker.message import (
+    FRAMES_MAX,
     KIND_REQUEST,
+    NAME_CHARS_MAX,
     NO_CAUSE,
     VERSION,
     Cause,
@@ -74,6 +76,13 @@ def test_a_bundle_is_full_by_messages_and_by_bytes():
         ([header(0)[:5]], [[b"x"]]),
         ([(*header(0)[:5], ["id"])], [[b"x"]]),
         ([(*header(0)[:5], 5)], [[b"x"]]),
+        ([(*header(0)[:5], "abc")], [[b"x"]]),
+        ([(*header(0)[:5], ["id", "1", 0.0])], [[b"x"]]),
+        ([(*header(0)[:5], ["id", 1, [0.0]])], [[b"x"]]),
+        ([(*header(0)[:5], [[], 1, 0.0])], [[b"x"]]),
+        ([(VERSION, KIND_REQUEST, "i" * (NAME_CHARS_MAX + 1), "method", "sender", NO_CAUSE)], [[b"x"]]),
+        ([header(0)], [[b""] * FRAMES_MAX]),
+        ([], []),
         ([(VERSION, KIND_REQUEST, 1, "method", "sender", NO_CAUSE)], [[b"x"]]),
     ],
 )

@@ -8,7 +8,17 @@ import pytest
 
 from broker.context import Context, RequestFailed, RequestTimeout
 from broker.faults import RandomFaults
-from broker.message import Request
+from broker.message import (
+    KIND_FAILURE,
+    KIND_REPLY,
+    KIND_REQUEST,
+    NO_CAUSE,
+    VERSION,
+    Publication,
+    Request,
+    frames_of,
+    pack,
+)
 from broker.simulation import Simulation
 
 
@@ -96,6 +106,46 @@ def test_a_request_that_comes_again_while_it_is_handled_is_handled_once() -> Non
         assert sim.run(ask()) == "late"
         with pytest.raises(RuntimeError, match="answered already"):
             handled[0].reply("twice")
+
+
+def test_a_published_request_and_a_garbled_answer_hurt_nobody() -> None:
+    heard: list[object] = []
+
+    async def listener(ctx: Context) -> None:
+        ctx.serve("ask", lambda request: request.reply("served"))
+
+        def hear(publication: Publication) -> None:
+            heard.append(publication.body)
+            ctx.spawn(ask(ctx), "ask")
+
+        async def ask(ctx: Context) -> None:
+            heard.append((await ctx.request("echo", "echo", "after")).body)
+
+        ctx.subscribe("news", hear)
+        await asyncio.Event().wait()
+
+    with Simulation(seed=5) as sim:
+        sim.spawn_actor("echo", echo_actor)
+        sim.spawn_actor("listener", listener)
+        ctx = sim.context("test")
+        sim.run_for(0.1)
+        request = (VERSION, KIND_REQUEST, "1", "ask", "test", NO_CAUSE), [pack(None)]
+        ctx._send_publication("news", request)
+        ctx.publish("news", "good")
+        sim.run_for(1.0)
+        assert heard == ["good", "after"]
+        garbled = (VERSION, KIND_REPLY, "test.1", "echo", "echo", NO_CAUSE), [b"\xc1"]
+        failure = (VERSION, KIND_FAILURE, "test.1", "echo", "echo", NO_CAUSE), [pack(5)]
+
+        async def asked_again() -> object:
+            asked = asyncio.create_task(ctx.request("echo", "echo", 1, request_id="test.1"))
+            await asyncio.sleep(0)
+            for header, contents in (garbled, failure):
+                ctx._receive(frames_of(header, contents), None)
+            return (await asked).body
+
+        assert sim.run(asked_again()) == 1
+        assert not sim.crashes
 
 
 def _publishing_world(seed: int) -> tuple[str, list[int]]:

@@ -9,15 +9,22 @@ import grpc
 from store.etcd_api import messages as m
 from store.etcd_api.services import SERVICES, stub
 
+#: A server that was killed is found again at once: gRPC by itself would wait longer and longer, up to two minutes.
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
+
 
 class Client:
     """A channel to a server and a stub for each service."""
 
     def __init__(self, server):
         self.server = server
-        self.channel = grpc.insecure_channel(
-            server.endpoint, options=[("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
-        )
+        self.channel = grpc.insecure_channel(server.endpoint, options=_OPTIONS)
         for service in SERVICES:
             setattr(self, service.lower(), stub(self.channel, service))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from broker.context import RequestFailed
 from broker.simulation import Simulation
 from store.actor import run
-from store.alarm import COMMIT_OVERHEAD_BYTES, KEY_OVERHEAD_BYTES, WATCHFUL_BYTES, SpaceAlarm, txn_cost
+from store.alarm import CHANGE_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, WATCHFUL_BYTES, SpaceAlarm, txn_cost
 from store.errors import NoSpace
 from store.log import LogFull
 from store.memory_log import MemoryLog
@@ -181,7 +181,7 @@ def test_however_commits_grow_the_log_the_alarm_is_watchful_before_the_quota_is_
     alarm = SpaceAlarm(log, quota_bytes)
     alarm.start(raised=False)
     for changes, key_value_bytes in commits:
-        log._size_bytes += key_value_bytes + changes * KEY_OVERHEAD_BYTES + COMMIT_OVERHEAD_BYTES
+        log._size_bytes += key_value_bytes + changes * CHANGE_OVERHEAD_BYTES + COMMIT_OVERHEAD_BYTES
         alarm.committed(changes, key_value_bytes)
         assert alarm.watchful or quota_bytes - log.sizes().allocated >= WATCHFUL_BYTES * 3 // 4
 

@@ -27,6 +27,7 @@ from store.protocol import (
     WATCH,
 )
 from store.retention import HistoryLimits
+from store.transaction import NOTE_CHARS_MAX
 
 
 class World:
@@ -218,6 +219,32 @@ def test_deeply_nested_transactions_are_refused():
         nested = ["txn", [], [nested], []]
     with World() as world, pytest.raises(RequestFailed, match="nested deeper"):
         world.ask(TXN, [[[], [nested], [], ""]])
+
+
+@pytest.mark.parametrize("operations", [[["put", b"a", 0]], [["put", b"a", 0], ["put", b"b", 0]]])
+def test_notes_are_short(operations):
+    values = [b""] * len(operations)
+    with World() as world:
+        world.ask(TXN, [[[], operations, [], "n" * NOTE_CHARS_MAX]], values)
+        with pytest.raises(RequestFailed, match="a note has more"):
+            world.ask(TXN, [[[], operations, [], "n" * (NOTE_CHARS_MAX + 1)]], values)
+
+
+@pytest.mark.parametrize(("sizes", "commits"), [([1, 100], 1), ([100, 1], 1), ([40, 1, 40], 2), ([1] * 40 + [60], 2)])
+def test_a_batch_is_cut_where_half_of_its_transactions_are(sizes, commits):
+    with World() as world:
+        world.sim.run_for(0.1)
+        world.sim.context("store").after_drain = lambda commit: world.sim.loop.call_later(0.01, commit)
+
+        async def ask(number, size):
+            txns = [creation(b"%d-%d" % (number, place)) for place in range(size)]
+            return await world.client.request("store", TXN, txns, [b""] * size)
+
+        async def together():
+            return await asyncio.gather(*(ask(number, size) for number, size in enumerate(sizes)))
+
+        world.sim.run(together())
+        assert world.log.commits == commits
 
 
 def test_one_refused_transaction_does_not_stop_its_batch():
