@@ -31,16 +31,16 @@ class Client:
     def put(self, key, value=b"", **fields):
         return self.kv.Put(m.PutRequest(key=key, value=value, **fields), timeout=10)
 
-    def open_watch(self):
-        return WatchCall(self)
+    def open_watch(self, timeout_s=30):
+        return WatchCall(self, timeout_s)
 
 
 class WatchCall:
     """A Watch call: requests go in, responses are read one by one."""
 
-    def __init__(self, client):
+    def __init__(self, client, timeout_s):
         self._requests = queue.SimpleQueue()
-        self.responses = client.watch.Watch(iter(self._requests.get, None), timeout=30)
+        self.responses = client.watch.Watch(iter(self._requests.get, None), timeout=timeout_s)
 
     def create(self, key, **fields):
         self.request(m.WatchRequest(create_request=m.WatchCreateRequest(key=key, **fields)))

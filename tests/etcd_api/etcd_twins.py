@@ -19,6 +19,8 @@ ANSWER_WAIT_S = 10.0
 #: The barrier: a key that no step writes, watched in the same call as all others.
 BARRIER = b"\xffbarrier"
 BARRIER_WATCH = 1000
+#: A watch call lasts as long as an example, of which the longest take minutes; each response comes in ANSWER_WAIT_S.
+CALL_S = 900
 
 
 class Watching:
@@ -26,7 +28,7 @@ class Watching:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.call = client.open_watch()
+        self.call = client.open_watch(CALL_S)
         self._responses: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
         self.call.create(BARRIER, watch_id=BARRIER_WATCH)

@@ -272,6 +272,7 @@ class Slow(Requests):
     def expire(self, keys, moved, kept_alive, with_watch):
         """A lease runs out: all its keys go in one revision, once its time is over and not before."""
         lease = self.lease_base + 5
+        begin_s = time.monotonic()
         self.ask("lease", "LeaseGrant", m.LeaseGrantRequest(ID=lease, TTL=1))
         for key in keys:
             self.ask("kv", "Put", m.PutRequest(key=key, lease=lease))
@@ -279,7 +280,6 @@ class Slow(Requests):
             self.ask("kv", "Put", m.PutRequest(key=keys[0]))
         if with_watch and len(self.watches) < WATCHES_MAX:
             self.watch({"key": b"a", "range_end": b"z", "prev_kv": True})
-        begin_s = time.monotonic()
         if kept_alive:
             time.sleep(1)
             begin_s = time.monotonic()
