@@ -60,7 +60,7 @@ class ContainerStart:
         if self.now_s + EARLY_S < retry_s:
             self.plan.wake(retry_s)
             return
-        attempt = next_attempt(self.pod, self.sandbox, container.name)
+        attempt = next_attempt(self.pod, self.memory, self.sandbox, container.name)
         if self._has_image(container, attempt):
             self._create(container, attempt)
 
@@ -234,17 +234,23 @@ def _mount(mount: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def next_attempt(pod: Object, sandbox: PodSandbox | None, name: str) -> int:
-    """The attempt that comes next: one more than the runtime's, or, when it has forgotten, than the status tells."""
+def next_attempt(pod: Object, memory: PodMemory, sandbox: PodSandbox | None, name: str) -> int:
+    """The attempt that comes next: one more than the runtime, the kubelet's memory or the status know of."""
+    taken = max(memory.attempts.get(name, -1), _told_attempt(pod.get("status") or {}, name))
     latest = sandbox.latest(name) if sandbox is not None else None
-    if latest is not None:
+    if latest is not None and latest.attempt >= taken:
         return latest.attempt if latest.state == CREATED else latest.attempt + 1
-    status = pod.get("status") or {}
-    for old in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        if old["name"] == name:
-            restarts: int = old.get("restartCount") or 0
-            return restarts + 1 if old.get("containerID") else restarts
-    return 0
+    return taken + 1
+
+
+def _told_attempt(status: Mapping[str, Any], name: str) -> int:
+    """The attempt that a pod's status tells of; -1: of none."""
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for old in status.get(field) or ():
+            if old["name"] == name:
+                restarts: int = old.get("restartCount") or 0
+                return restarts if old.get("containerID") else restarts - 1
+    return -1
 
 
 def pulled_text(image: str, pull: PullState) -> str:

@@ -62,6 +62,9 @@ class PodMemory:
     """Attempts whose back-off was waited out."""
     announced: dict[str, int] = field(default_factory=dict)
     """Attempts for which BackOff was recorded."""
+    attempts: dict[str, int] = field(default_factory=dict)
+    """The highest attempt known of each container: its number is taken, even if the runtime forgets it before the
+    status tells of it (kubelet reads this from the names of the log files)."""
     retry_s: dict[str, float] = field(default_factory=dict)
     """Not before this time: by container, or "" for the sandbox."""
     hooks: dict[str, tuple[int, HookPhase]] = field(default_factory=dict)
@@ -74,6 +77,10 @@ class PodMemory:
     """It was not admitted: nothing of it ever ran here."""
     stop_began_s: float | None = None
     start_time_s: float | None = None
+
+    def take_attempt(self, name: str, attempt: int) -> None:
+        """There is such an attempt of a container."""
+        self.attempts[name] = max(attempt, self.attempts.get(name, 0))
 
 
 @dataclass(slots=True)

@@ -45,6 +45,10 @@ def plan_pod(
 ) -> Plan:
     """The next step for a pod. `removed`: the API knows it no more."""
     plan = Plan()
+    if sandbox is not None:
+        for name, attempts in sandbox.containers.items():
+            if attempts:
+                memory.take_attempt(name, attempts[-1].attempt)
     if memory.rejected:
         plan.stopped = True
         return plan

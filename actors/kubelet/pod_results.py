@@ -54,16 +54,17 @@ def call_answered(
             kill.stopped = True
         return [], []
     if call.method == CREATE_CONTAINER:
-        return _created(pod, memory, container, failure, now_s), []
+        return _created(pod, memory, container, call, failure, now_s), []
     if call.method == START_CONTAINER:
         return _started(pod, memory, container, call, failure)
     return [], []
 
 
 def _created(
-    pod: Object, memory: PodMemory, container: ContainerSpec, failure: Failure | None, now_s: float
+    pod: Object, memory: PodMemory, container: ContainerSpec, call: Call, failure: Failure | None, now_s: float
 ) -> list[EventNote]:
     if failure is None:
+        memory.take_attempt(container.name, call.params["attempt"])
         return [EventNote(pod, "Normal", "Created", "Container created", container.field_path)]
     memory.waiting[container.name] = Waiting("CreateContainerError", failure[1])
     memory.retry_s[container.name] = now_s + ERROR_RETRY_S

@@ -13,7 +13,7 @@ from actors.kubelet.pod_plan import plan_pod
 from actors.kubelet.pod_results import call_answered, hook_answered, probe_answered
 from actors.kubelet.pod_spec import PodSpec
 from actors.kubelet.pod_status import PodView, pod_status
-from actors.runtime.protocol import RuntimeRefused
+from actors.runtime.protocol import CREATE_CONTAINER, RuntimeRefused
 from actors.runtime.service import RuntimeService
 from actors.runtime.sim import SimDriver
 
@@ -54,6 +54,12 @@ class PodWorld:
         self.memory = PodMemory(start_time_s=self.now_s)
         self.notes: list[tuple[float, EventNote]] = []
         self.statuses: list[tuple[float, dict[str, Any]]] = []
+        self.created: list[tuple[str, int]] = []
+        """Containers that this kubelet has made: name and attempt."""
+        self.writes = True
+        """The API takes statuses; otherwise nobody hears of what happens."""
+        self.forgets_after = ""
+        """The runtime loses all once it has carried out a call of this method."""
         self._timers: list[tuple[float, int, Timer, Callable[[], None]]] = []
         self._sequence = 0
         self.service = RuntimeService("node-1", "1", SimDriver(), lambda: self.now_s, self._call_later)
@@ -96,6 +102,17 @@ class PodWorld:
         self.pod["metadata"]["deletionGracePeriodSeconds"] = grace_s
         self.look()
 
+    def forget(self) -> None:
+        """The runtime loses all it knows."""
+        self.service.pods.clear()
+        self.look()
+
+    def restart(self) -> None:
+        """The kubelet starts anew, with no memory."""
+        self.memory = PodMemory(start_time_s=self.now_s)
+        self.created.clear()
+        self.look()
+
     def run(self, duration_s: float) -> None:
         until_s = self.now_s + duration_s
         while True:
@@ -136,6 +153,11 @@ class PodWorld:
                     failure = (refused.code, refused.message)
                 notes, hooks = call_answered(self.pod, spec, self.memory, call, failure, self.now_s)
                 self._note(notes)
+                if call.method == CREATE_CONTAINER and failure is None:
+                    self.created.append((call.params["container"], call.params["attempt"]))
+                if call.method == self.forgets_after:
+                    self.forgets_after = ""
+                    self.service.pods.clear()
                 for hook in hooks:
                     self._call_later(0.5, lambda hook=hook: self._hook_done(hook))
             if not plan.calls and not plan.probes:
@@ -144,6 +166,8 @@ class PodWorld:
             raise AssertionError("the planner never comes to rest")
         self._wake_s = plan.wake_s if plan.wake_s > self.now_s else self.now_s + 0.001
         self.stopped = plan.stopped
+        if not self.writes:
+            return
         view = PodView(self.pod, spec, self.memory, self.sandbox, self.node, "sim", plan.stopped, self.now_s)
         status = pod_status(view)
         self.pod = {**self.pod, "status": status}

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pod_world import PodWorld, pod
+
+from actors.kubelet.container_start import next_attempt
+from actors.kubelet.pod_memory import PodMemory
+from actors.runtime.protocol import (
+    CREATE_CONTAINER,
+    CREATED,
+    EXITED,
+    RUN_POD_SANDBOX,
+    START_CONTAINER,
+    ContainerState,
+    PodSandbox,
+)
 
 
 def test_a_plain_pod_runs_at_once_and_is_ready() -> None:
@@ -273,6 +286,55 @@ def test_a_runtime_that_forgot_a_crashing_container_makes_the_next_attempt_not_t
     assert world.container()["restartCount"] == restarts + 1, "it has as long as any other"
 
 
+def test_an_attempt_that_was_forgotten_before_it_was_told_keeps_its_number() -> None:
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 5, "failureThreshold": 1}
+    manifest = pod(
+        {"fail-liveness-after-seconds": "20", "image-pull-error": "busy", "image-pull-failures": "1"},
+        containers=[{"name": "web", "image": "w:1", "livenessProbe": probe}],
+    )
+    world = PodWorld(manifest)
+    world.writes = False
+    world.run(25)
+    assert world.created == [("web", 0)]
+    assert world.container()["restartCount"] == 0
+    assert not world.container().get("containerID"), "the API heard of no attempt"
+    world.forget()
+    world.run(2)
+    world.writes = True
+    world.look()
+    assert world.created == [("web", 0), ("web", 1)]
+    assert world.container()["restartCount"] == 1
+    assert world.container()["started"] is True
+
+
+def test_an_attempt_that_was_forgotten_as_soon_as_it_was_made_keeps_its_number() -> None:
+    world = PodWorld(pod({"pull-seconds": "1"}))
+    world.forgets_after = CREATE_CONTAINER
+    world.run(5)
+    assert world.created == [("web", 0), ("web", 1)]
+    assert world.container()["restartCount"] == 1
+
+
+def test_a_new_kubelet_takes_the_highest_attempt_of_status_and_runtime() -> None:
+    def sandbox(attempt: int, state: str) -> PodSandbox:
+        made = PodSandbox("uid-1", "default", "web-0", "sandbox")
+        made.containers["web"] = [ContainerState("c", "web", attempt, "nginx:1.25", state)]
+        return made
+
+    told = pod()
+    told["status"]["containerStatuses"] = [{"name": "web", "restartCount": 5, "containerID": "sim://five"}]
+    waiting = pod()
+    waiting["status"]["containerStatuses"] = [{"name": "web", "restartCount": 0}]
+    memory = PodMemory()
+    assert next_attempt(pod(), memory, None, "web") == 0
+    assert next_attempt(waiting, memory, None, "web") == 0
+    assert next_attempt(told, memory, None, "web") == 6
+    assert next_attempt(told, memory, sandbox(2, EXITED), "web") == 6
+    assert next_attempt(told, memory, sandbox(2, CREATED), "web") == 6
+    assert next_attempt(told, memory, sandbox(7, EXITED), "web") == 8
+    assert next_attempt(told, memory, sandbox(7, CREATED), "web") == 7, "it is yet to be started"
+
+
 def test_a_pod_that_ends_while_its_forgotten_container_waits_has_failed() -> None:
     world = PodWorld(
         pod(
@@ -329,20 +391,36 @@ def _pods(draw: Any) -> dict[str, Any]:
     )
 
 
+#: What may befall a pod between two steps of its life: the runtime forgets now or after a call, the API takes no
+#: statuses or takes them again, the kubelet starts anew.
+_FATES: dict[str, Callable[[PodWorld], None]] = {
+    "nothing": lambda world: None,
+    "forgotten": lambda world: world.forget(),
+    "forgotten after a sandbox": lambda world: setattr(world, "forgets_after", RUN_POD_SANDBOX),
+    "forgotten after a creation": lambda world: setattr(world, "forgets_after", CREATE_CONTAINER),
+    "forgotten after a start": lambda world: setattr(world, "forgets_after", START_CONTAINER),
+    "unheard": lambda world: setattr(world, "writes", False),
+    "heard": lambda world: setattr(world, "writes", True),
+    "new kubelet": lambda world: world.restart(),
+}
+_steps = st.tuples(st.sampled_from([0.5, 3.0, 30.0, 600.0]), st.sampled_from(["nothing", "nothing", *_FATES]))
+
+
 @settings(max_examples=60)
-@given(_pods(), st.lists(st.sampled_from([0.5, 3.0, 30.0, 600.0]), max_size=6), st.booleans())
-def test_laws_of_every_life(manifest: dict[str, Any], steps: list[float], forgets: bool) -> None:
+@given(_pods(), st.lists(_steps, max_size=8))
+def test_laws_of_every_life(manifest: dict[str, Any], steps: list[tuple[float, str]]) -> None:
     world = PodWorld(manifest)
     policy = manifest["spec"]["restartPolicy"]
-    for index, step_s in enumerate(steps):
+    forgets = any(fate.startswith("forgotten") for _, fate in steps)
+    for step_s, fate in steps:
         world.run(step_s)
-        if forgets and index == 2:
-            world.service.pods.clear()
-            world.look()
+        _FATES[fate](world)
+    world.writes = True
     world.delete(grace_s=5)
     world.run(20)
     assert world.stopped
     assert not world.sandbox or (not world.sandbox.ready and not world.sandbox.running())
+    assert len(dict.fromkeys(world.created)) == len(world.created), "no kubelet gives an attempt's number twice"
 
     terminal = None
     counts: dict[str, int] = {}
