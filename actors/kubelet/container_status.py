@@ -104,7 +104,8 @@ def _forgotten(
     old_state = old.get("state") or {}
     if "terminated" in old_state:
         # Known from the status alone, as after the end of a pod.
-        return {**status, "state": old_state, "lastState": old.get("lastState") or {}}
+        complete = container.role == "init" and old_state["terminated"]["exitCode"] == 0
+        return {**status, "state": old_state, "lastState": old.get("lastState") or {}, "ready": complete}
     status["lastState"] = old.get("lastState") or {}
     if ending:
         status["state"] = {"terminated": _lost(old)}

@@ -335,6 +335,27 @@ def test_a_new_kubelet_takes_the_highest_attempt_of_status_and_runtime() -> None
     assert next_attempt(told, memory, sandbox(7, CREATED), "web") == 7, "it is yet to be started"
 
 
+def test_an_init_container_known_to_be_complete_from_the_status_alone_stays_ready() -> None:
+    world = PodWorld(
+        pod(
+            {"good.exit-code": "0", "bad.exit-code": "1,0", "side.exit-code": "0", "side.run-seconds": "3"},
+            restartPolicy="Never",
+            initContainers=[
+                {"name": "good", "image": "g:1"},
+                {"name": "side", "image": "s:1", "restartPolicy": "Always"},
+                {"name": "bad", "image": "b:1"},
+            ],
+        )
+    )
+    world.delete(grace_s=1)
+    world.run(5)
+    assert world.stopped
+    before = [world.container(name) for name in ("good", "side", "bad")]
+    assert [status["ready"] for status in before] == [True, False, False]
+    world.forget()
+    assert [world.container(name) for name in ("good", "side", "bad")] == before
+
+
 def test_a_pod_that_ends_while_its_forgotten_container_waits_has_failed() -> None:
     world = PodWorld(
         pod(
