@@ -97,25 +97,20 @@ def _forgotten(
         "started": False,
         **_fixed_parts(container),
     }
-    if old is None or not old.get("containerID"):
+    if old is None:
         return status
-    # The identity stays in every case: it is what tells the next attempt that this one's number is taken.
-    status |= _identity(old)
+    if old.get("containerID"):
+        # It stays in every case: it is what tells the next attempt that this one's number is taken.
+        status |= {"containerID": old["containerID"], "imageID": old.get("imageID", "")}
     old_state = old.get("state") or {}
     if "terminated" in old_state:
         # Known from the status alone, as after the end of a pod.
         complete = container.role == "init" and old_state["terminated"]["exitCode"] == 0
         return {**status, "state": old_state, "lastState": old.get("lastState") or {}, "ready": complete}
     status["lastState"] = old.get("lastState") or {}
-    if ending:
-        status["state"] = {"terminated": _lost(old)}
-    elif "running" in old_state:
-        status["lastState"] = {"terminated": _lost(old)}
+    if "running" in old_state:
+        status["state" if ending else "lastState"] = {"terminated": lost(old)}
     return status
-
-
-def _identity(old: Object) -> Object:
-    return {"containerID": old["containerID"], "imageID": old.get("imageID", "")}
 
 
 def _fixed_parts(container: ContainerSpec) -> Object:
@@ -147,19 +142,20 @@ def _last_state(previous: ContainerState | None, old: Object | None, latest: Con
     state = old.get("state") or {}
     if old.get("containerID") and old["containerID"] != f"{runtime}://{latest.id}" and "waiting" not in state:
         # The attempt before is only known from the status: the runtime has lost it.
-        return {"terminated": state["terminated"]} if "terminated" in state else {"terminated": _lost(old)}
+        return {"terminated": state["terminated"]} if "terminated" in state else {"terminated": lost(old)}
     kept: Object = old.get("lastState") or {}
     return kept
 
 
-def _lost(old: Object) -> Object:
-    """What is said of a container that the runtime lost before it was seen to end for good: a failure."""
-    return {
-        "exitCode": UNKNOWN_EXIT_CODE,
-        "reason": UNKNOWN_REASON,
-        "message": UNKNOWN_MESSAGE,
-        "containerID": old["containerID"],
-    }
+def has_run(status: Object) -> bool:
+    """Whether a container has ever left "waiting"."""
+    return "waiting" not in status["state"] or "terminated" in status["lastState"]
+
+
+def lost(status: Object) -> Object:
+    """What is said of a container whose end nobody saw, by what its status was: a failure."""
+    ended = {"exitCode": UNKNOWN_EXIT_CODE, "reason": UNKNOWN_REASON, "message": UNKNOWN_MESSAGE}
+    return {**ended, "containerID": status["containerID"]} if status.get("containerID") else ended
 
 
 def _waiting(waiting: Waiting) -> Object:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from actors.apimachinery.meta import format_time
 from actors.apimachinery.operation import Object
 from actors.kubelet.config import NodeConfig
-from actors.kubelet.container_status import container_status
+from actors.kubelet.container_status import container_status, has_run
 from actors.kubelet.pod_conditions import pod_conditions
+from actors.kubelet.pod_end import end_statuses
 from actors.kubelet.pod_memory import PodMemory
 from actors.kubelet.pod_outcome import failed_init
 from actors.kubelet.pod_spec import ContainerSpec, PodSpec
@@ -45,6 +46,8 @@ def pod_status(view: PodView) -> Object:
     default_waiting = "PodInitializing" if spec.inits else "ContainerCreating"
     inits = _statuses(view, spec.inits, old.get("initContainerStatuses"), default_waiting)
     regulars = _statuses(view, spec.regulars, old.get("containerStatuses"), default_waiting)
+    if view.stopped:
+        end_statuses(spec, old, inits, regulars)
     phase = pod_phase(view, inits, regulars)
     if old.get("phase") in TERMINAL:
         phase = old["phase"]
@@ -107,19 +110,17 @@ def pod_phase(view: PodView, inits: Sequence[Object], regulars: Sequence[Object]
     if view.memory.failure and view.stopped:
         return "Failed"
     spec = view.spec
-    begun = any(_has_run(status) for status in regulars)
+    begun = any(has_run(status) for status in regulars)
     if failed_init(spec, view.sandbox):
         return "Failed"
     if not begun and not view.stopped and not _initialized(spec, inits):
         return "Pending"
-    if any(not _has_run(status) for status in regulars):
+    if any(not has_run(status) for status in regulars):
         return "Failed" if view.stopped else "Pending"
     if any("running" in status["state"] for status in regulars):
         return "Running"
     if any("running" in status["state"] for status in inits):
         return "Running"  # sidecars outlive the containers they serve
-    if view.stopped and any("terminated" not in status["state"] for status in regulars):
-        return "Failed"  # it was about to run again, and how that would have ended nobody knows
     ended = [status["state"].get("terminated") or status["lastState"].get("terminated") for status in regulars]
     succeeded = all(state["exitCode"] == 0 for state in ended)
     if view.stopped:
@@ -132,10 +133,6 @@ def pod_phase(view: PodView, inits: Sequence[Object], regulars: Sequence[Object]
     if restarting:
         return "Running"
     return "Succeeded" if succeeded else "Failed"
-
-
-def _has_run(status: Object) -> bool:
-    return "waiting" not in status["state"] or "terminated" in status["lastState"]
 
 
 def _initialized(spec: PodSpec, inits: Sequence[Object]) -> bool:

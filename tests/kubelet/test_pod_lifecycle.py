@@ -378,6 +378,60 @@ def test_a_pod_that_ends_while_its_forgotten_container_waits_has_failed() -> Non
     assert world.container()["lastState"] == before["lastState"]
 
 
+def _ends(world: PodWorld) -> dict[str, str]:
+    """How each container of a pod ended; of one that waits, nothing."""
+    everybody = [*world.status.get("initContainerStatuses", []), *world.status["containerStatuses"]]
+    return {c["name"]: (c["state"].get("terminated") or {}).get("reason", "") for c in everybody}
+
+
+def test_a_container_that_never_ran_has_failed_when_its_pod_ends() -> None:
+    world = PodWorld(pod({"image-pull-error": "not found"}))
+    world.run(5)
+    world.delete()
+    world.run(1)
+    assert world.stopped
+    assert world.status["phase"] == "Failed"
+    told = world.container()
+    assert told["state"]["terminated"] == {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+    }
+    assert (told["lastState"], told["restartCount"], told["ready"]) == ({}, 0, False)
+    world.forget()
+    assert world.container() == told, "it stays so when only the status knows"
+
+
+def test_containers_whose_turn_never_came_wait_when_their_pod_ends() -> None:
+    inits = [{"name": name, "image": f"{name}:1"} for name in ("one", "two", "three")]
+    failed = PodWorld(pod({"two.exit-code": "3", "one.exit-code": "0"}, restartPolicy="Never", initContainers=inits))
+    failed.run(5)
+    assert failed.status["phase"] == "Failed"
+    assert _ends(failed) == {"one": "Completed", "two": "Error", "three": "", "web": ""}
+
+    never = PodWorld(pod({"one.image-pull-error": "not found"}, initContainers=inits))
+    never.delete()
+    never.run(1)
+    assert never.status["phase"] == "Failed"
+    assert _ends(never) == {"one": "ContainerStatusUnknown", "two": "", "three": "", "web": ""}
+
+
+def test_containers_that_never_ran_have_failed_when_an_initialised_pod_ends() -> None:
+    plain = [{"name": "one", "image": "one:1"}]
+    side = [*plain, {"name": "side", "image": "s:1", "restartPolicy": "Always"}]
+    for inits in (plain, side):
+        world = PodWorld(pod({"one.exit-code": "0", "web.image-pull-error": "no"}, initContainers=inits))
+        world.run(5)
+        world.delete()
+        world.run(40)
+        assert world.stopped
+        assert _ends(world)["web"] == "ContainerStatusUnknown"
+        assert _ends(world)["one"] == "Completed"
+        told = world.status
+        world.look()
+        assert world.status == told
+
+
 def test_bad_annotation_is_told() -> None:
     world = PodWorld(pod({"run-seconds": "soon"}))
     assert "run-seconds" in world.container()["state"]["waiting"]["message"]
@@ -442,6 +496,11 @@ def test_laws_of_every_life(manifest: dict[str, Any], steps: list[tuple[float, s
     assert world.stopped
     assert not world.sandbox or (not world.sandbox.ready and not world.sandbox.running())
     assert len(dict.fromkeys(world.created)) == len(world.created), "no kubelet gives an attempt's number twice"
+
+    ended = ["terminated" in c["state"] for c in world.status["containerStatuses"]]
+    first = world.status.get("initContainerStatuses", [])[:1]
+    assert all(ended) or (first and not any(ended)), "only what waited for the init containers still waits at the end"
+    assert all("terminated" in c["state"] for c in first)
 
     terminal = None
     counts: dict[str, int] = {}
