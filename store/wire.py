@@ -62,27 +62,36 @@ def read_txns(body: Any, blobs: Sequence[bytes]) -> list[tuple[Txn, str]]:
     """The transactions of a TXN request, each with its note. Raises `StoreError` as `check_txn` does, too."""
     if type(body) is not list:
         raise InvalidRequest("a TXN request is a list of transactions")
-    if len(body) == len(blobs) == 1:
-        match body[0]:
-            # What nearly all requests are. The types once more, since subclasses match too.
-            case [[], [["put", key, lease]], [], note] if key and type(key) is bytes and type(lease) is int:
-                if type(note) is str and len(note) <= NOTE_CHARS_MAX:
-                    return [(_tuple(Txn, ((), (_tuple(Put, (key, blobs[0], lease, False, False, False)),), ())), note)]
     values = iter(blobs)
-    txns = [_noted_txn(row, values) for row in body]
+    txns = []
+    try:
+        for row in body:
+            match row:
+                # What nearly all are, the short way. The types once more, since subclasses match too.
+                case [[], [["put", key, lease]], [], note] if key and type(key) is bytes and type(lease) is int:
+                    put = _tuple(Put, (key, next(values), lease, False, False, False))
+                    txns.append((_tuple(Txn, ((), (put,), ())), _checked_note(note)))
+                case _:
+                    txns.append(_noted_txn(row, values))
+    except StopIteration:
+        raise InvalidRequest("there are fewer values than puts") from None
     if next(values, None) is not None:
         raise InvalidRequest("there are more values than puts")
     return txns
 
 
+def _checked_note(note: Any) -> str:
+    if type(note) is not str or len(note) > NOTE_CHARS_MAX:
+        raise InvalidRequest(f"a note is text of up to {NOTE_CHARS_MAX} characters")
+    return note
+
+
 def _noted_txn(row: Any, values: Iterator[bytes]) -> tuple[Txn, str]:
-    if type(row) is not list or len(row) != 4 or type(row[3]) is not str:
+    if type(row) is not list or len(row) != 4:
         raise InvalidRequest("a transaction is [compares, success, failure, note]")
-    if len(row[3]) > NOTE_CHARS_MAX:
-        raise InvalidRequest(f"a note has more than {NOTE_CHARS_MAX} characters")
     txn = _txn(row[0], row[1], row[2], values, NESTING_MAX)
     check_txn(txn)
-    return txn, row[3]
+    return txn, _checked_note(row[3])
 
 
 def _txn(compares: Any, success: Any, failure: Any, values: Iterator[bytes], nesting: int) -> Txn:

@@ -226,7 +226,7 @@ def test_notes_are_short(operations):
     values = [b""] * len(operations)
     with World() as world:
         world.ask(TXN, [[[], operations, [], "n" * NOTE_CHARS_MAX]], values)
-        with pytest.raises(RequestFailed, match="a note has more"):
+        with pytest.raises(RequestFailed, match="a note is text of up to"):
             world.ask(TXN, [[[], operations, [], "n" * (NOTE_CHARS_MAX + 1)]], values)
 
 
