@@ -84,7 +84,10 @@ class _Connection:
         except zmq.Again:
             return None
         headers: list[Any]
-        headers, contents = msgpack.unpackb(frames[0]) if len(frames) == 1 else ([msgpack.unpackb(frames[0])], [frames])
+        if len(frames) == 1:
+            headers, contents = msgpack.unpackb(frames[0])
+        else:
+            headers, contents = [msgpack.unpackb(frames[0])], [frames[1:]]
         ended: list[float] = []
         for header, content in zip(headers, contents, strict=True):
             if header[1] != KIND_REPLY:

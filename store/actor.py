@@ -14,7 +14,9 @@ requesters repeat themselves to the next incarnation, and every write of theirs 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine
+from itertools import accumulate
 from typing import Any, Final
 
 from broker.context import Context
@@ -109,10 +111,9 @@ class StoreActor:
     # -- writes
 
     def _on_txn(self, request: Request) -> None:
-        message = request.message
-        if message.id in self._answered.replies:
-            self._is_repeat(request)
+        if self._is_repeat(request):
             return
+        message = request.message
         try:
             txns = read_txns(_body_of(message), message.blobs)
         except StoreError as error:
@@ -366,18 +367,12 @@ class StoreActor:
 
 def _half_of(pending: list[_Pending]) -> int:
     """How many of the writes are half of the transactions; 0 when either half would be too small."""
-    counts = [len(write) if isinstance(write, list) else 1 for _, write in pending]
-    whole = sum(counts)
-    if whole < 2 * COMMIT_HALF_MIN:
-        return 0
-    half = 0
-    for place, count in enumerate(counts):
-        if 2 * (half + count) >= whole:
-            if whole - 2 * half > 2 * (half + count) - whole:  # after this one is nearer to the middle than before it
-                place, half = place + 1, half + count
-            return place if min(half, whole - half) >= COMMIT_HALF_MIN else 0
-        half += count
-    return 0
+    ends = list(accumulate(len(write) if isinstance(write, list) else 1 for _, write in pending))
+    whole = ends[-1]
+    place = bisect_left(ends, whole / 2)
+    if place and whole - 2 * ends[place - 1] <= 2 * ends[place] - whole:  # before it is as near to the middle as after
+        place -= 1
+    return place + 1 if min(ends[place], whole - ends[place]) >= COMMIT_HALF_MIN else 0
 
 
 def _body_of(message: Message) -> Any:

@@ -17,19 +17,18 @@ class AnsweredRequests:
         self._replies_max = replies_max
         self._bytes_max = bytes_max
         self._bytes = 0
-        self.replies: OrderedDict[str, tuple[bytes, list[bytes]]] = OrderedDict()
-        """Encoded bodies with their blobs; for looking only."""
+        self._replies: OrderedDict[str, tuple[bytes, list[bytes]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self.replies)
+        return len(self._replies)
 
     def get(self, request_id: str) -> tuple[bytes, list[bytes]] | None:
         """The reply's encoded body and its blobs, if it is remembered."""
-        return self.replies.get(request_id)
+        return self._replies.get(request_id)
 
     def add(self, request_id: str, encoded_body: bytes, blobs: list[bytes]) -> None:
         """Remember a reply."""
-        replies = self.replies
+        replies = self._replies
         replies[request_id] = (encoded_body, blobs)
         self._bytes += _size(encoded_body, blobs)
         while len(replies) > self._replies_max or self._bytes > self._bytes_max:

@@ -37,11 +37,11 @@ BATCH_BYTES_MAX: Final = 1024 * 1024
 #: Having looked at so many positions, or taken so many bytes of batches apart, `forget` leaves the rest to a further
 #: call (10 to 40 ms).
 FORGOTTEN_MAX: Final = 1000
+TAKEN_APART_BYTES_MAX: Final = 1024 * 1024
 #: Deleting so many bytes of batches takes as long as taking one apart.
 DELETED_FOR_TAKEN_APART: Final = 16
 #: What the head of a MessagePack array has at the most.
 ARRAY_HEAD_BYTES: Final = 5
-TAKEN_APART_BYTES_MAX: Final = 1024 * 1024
 
 _BATCH: Final = """
 CREATE TABLE IF NOT EXISTS batch (

@@ -20,22 +20,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from store import sqlite_format
 from store.high_water import HighWater, Mark
 from store.key_value import KeyValue
 from store.lease import LeaseRecord
 from store.log import Log, LogContent, LogCorrupt, LogError, LogFull, LogSizes, check_continuity
 from store.reserve import Reserve
-from store.sqlite_format import (
-    BatchRow,
-    Row,
-    UnknownFormat,
-    forget,
-    lease_row,
-    prepare,
-    property_row,
-    read_content,
-)
+from store.sqlite_format import UnknownFormat, forget, insertions, lease_row, prepare, property_row, read_content
 from store.wal_room import WalRoom
 
 #: How long to wait for another process (the killed predecessor) to let go of the file.
@@ -107,26 +97,20 @@ class SqliteLog(Log):
         revision = changes[-1].mod_revision if changes else self._end.revision
         if changes and changes[0].mod_revision < self._end.revision:
             raise LogError(f"a change at revision {changes[0].mod_revision} comes after revision {self._end.revision}")
-        insertions = sqlite_format.insertions(changes)
-        if len(insertions) == 1 and not leases:
-            self._append_row(*insertions[0], Mark(revision, self._end.sequence))
+        rows = insertions(changes)
+        if len(rows) == 1 and not leases:  # a statement on its own is a transaction
+            with self._errors("write"):
+                self._opened().execute(*rows[0])
+                self._committed(Mark(revision, self._end.sequence))
             return
         with self._transaction(Mark(revision, self._end.sequence + bool(leases))) as database:
-            for statement, row in insertions:
+            for statement, row in rows:
                 database.execute(statement, row)
             for lease in leases:
                 if lease.ttl_s:
                     database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?)", lease_row(lease))
                 else:
                     database.execute("DELETE FROM lease WHERE id = ?", (lease.id,))
-
-    def _append_row(self, statement: str, row: Row | BatchRow, end: Mark) -> None:
-        """A statement on its own is a transaction: half the statements, and no context managers on the way."""
-        try:
-            self._opened().execute(statement, row)
-        except sqlite3.Error as error:
-            raise self._refusal("write", error) from error
-        self._committed(end)
 
     def compact(self, revision: int, obsolete: Sequence[int]) -> Sequence[int]:
         """One SQLite transaction; freed pages are used again, or given back by `defragment`."""
@@ -229,12 +213,9 @@ class SqliteLog(Log):
 
     def _committed(self, end: Mark) -> None:
         self._end = end
-        try:
-            if self._high_water is not None:
-                self._high_water.write(end)
-            self._wal_room.extend()
-        except OSError as error:
-            raise self._refusal("write", error) from error
+        if self._high_water is not None:
+            self._high_water.write(end)
+        self._wal_room.extend()
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -244,18 +225,16 @@ class SqliteLog(Log):
             raise LogCorrupt(f"{self._path}: {error}") from error
         except UnknownFormat as error:
             raise LogError(f"{self._path} {error}") from error
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise self._refusal(doing, error) from error
-
-    def _refusal(self, doing: str, error: sqlite3.Error | OSError) -> LogError:
-        """What an error means. When the disk is full, room is made for what has to be written all the same."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGE_CODES:
-            return LogCorrupt(f"{self._path} is damaged: {error}")
-        if code == _FULL_CODE:
-            self._make_room()
-            return LogFull(f"cannot {doing} {self._path}: {error}")
-        return LogError(f"cannot {doing} {self._path}: {error}")
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _DAMAGE_CODES:
+                raise LogCorrupt(f"{self._path} is damaged: {error}") from error
+            if code == _FULL_CODE:
+                self._make_room()
+                raise LogFull(f"cannot {doing} {self._path}: {error}") from error
+            raise LogError(f"cannot {doing} {self._path}: {error}") from error
+        except OSError as error:
+            raise LogError(f"cannot {doing} {self._path}: {error}") from error
 
     def _keep_refused(self) -> None:
         """SQLite deletes its write-ahead log on closing; whoever looks into the damage will want the first one."""

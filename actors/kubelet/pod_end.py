@@ -1,4 +1,4 @@
-"""What the statuses of a pod's containers become when nothing of it will run again (kubelet's `TerminatePod`). Pure.
+"""What the statuses of a pod's containers become when nothing of it will run again (kubelet's `TerminatePod`).
 
 A container whose end nobody saw counts as failed, so that no pod is told to have succeeded that may not have. That
 goes for one that never ran too: "never" may only mean that the runtime has lost it. What waited for the init

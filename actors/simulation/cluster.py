@@ -20,6 +20,7 @@ from actors.apimachinery.meta import Key, key_of
 from actors.apimachinery.operation import decode_object
 from actors.apiserver import actor as apiserver
 from actors.client.client import Client
+from actors.client.kubelet import own_kubelet
 from actors.controllers.deployment import actor as deployment
 from actors.controllers.garbage_collector import actor as garbage_collector
 from actors.controllers.job import actor as job
@@ -168,7 +169,7 @@ class SimulatedCluster:
             return runtime.run(ctx, node.name, WatchedDriver(node.name, self.oracles))
 
         self.sim.spawn_actor(f"runtime-{node.name}", run_runtime)
-        self.sim.spawn_actor(f"kubelet-{node.name}", lambda ctx: kubelet.run(ctx, node))
+        self.sim.spawn_actor(node.kubelet_actor, lambda ctx: kubelet.run(ctx, node))
 
     def add_node(self, name: str) -> None:
         """A new machine joins."""
@@ -180,7 +181,7 @@ class SimulatedCluster:
     def switch_off_node(self, name: str) -> None:
         """A machine is switched off for good; its Node object is still there."""
         self.nodes = [node for node in self.nodes if node.name != name]
-        for actor in (f"kubelet-{name}", f"runtime-{name}"):
+        for actor in (own_kubelet(name), f"runtime-{name}"):
             self.sim.remove_actor(actor)
         self.oracles.node_ends(name)
 

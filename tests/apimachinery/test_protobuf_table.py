@@ -4,9 +4,9 @@ import base64
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+import peers
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given, settings
@@ -20,7 +20,6 @@ from actors.apimachinery.protobuf.table.rows import lines_of, reached, rows_of
 from actors.apimachinery.resources import RESOURCES
 from actors.apimachinery.schema import definition_name, definitions, type_of
 
-KUBECTL = Path(sys.executable).parent / "kubectl"
 #: kubectl does not have these types; nobody sends the last one in protobuf but the aggregator itself.
 NOT_IN_KUBECTL = "io.k8s.apiextensions-apiserver."
 NOT_IN_THE_TABLE = {"apiregistration.k8s.io/v1/apiservices"}
@@ -71,11 +70,13 @@ def test_messages_have_the_fields_of_the_schema(message: str) -> None:
 
 
 def from_kubectl() -> tuple[str, dict[str, list[str]]]:
-    version = subprocess.run([KUBECTL, "version", "--client"], capture_output=True, text=True, timeout=30).stdout
-    return version, reached(rows_of(GoBinary(KUBECTL.read_bytes()).structs()), roots())
+    version = subprocess.run([peers.WHEEL, "version", "--client"], capture_output=True, text=True, timeout=30).stdout
+    return version, reached(rows_of(GoBinary(peers.WHEEL.read_bytes()).structs()), roots())
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not KUBECTL.exists(), reason="reads the types of kubectl for Linux")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not peers.is_there(peers.WHEEL), reason="reads the types of kubectl for Linux"
+)
 def test_the_table_is_what_kubectl_is_compiled_with() -> None:
     from actors.apimachinery.protobuf.field_numbers import FIELDS
 

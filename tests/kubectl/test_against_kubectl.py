@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import peers
 import pytest
 from command_world import CommandWorld, Ran
 from reference_api import serve
@@ -21,7 +21,6 @@ from actors.apimachinery.resources import RESOURCES
 from actors.kubectl.session import Kubectl
 from actors.simulation.cluster import SimulatedCluster
 
-KUBECTL = Path(sys.executable).parent / "kubectl"
 MANIFESTS = Path(__file__).with_name("reference_objects.yaml")
 #: Commands that need no cluster are compared without one.
 OFFLINE = """
@@ -120,7 +119,7 @@ def lines_of(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Ran, Ran]]]:
-    if not KUBECTL.exists() and importlib.util.find_spec("kubectl_cli") is None:
+    if not peers.WHEEL.exists() and importlib.util.find_spec("kubectl_cli") is None:
         pytest.skip("the real kubectl is not installed")
     cache = tmp_path_factory.mktemp("kubectl-cache")
     patch = pytest.MonkeyPatch()
@@ -140,7 +139,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
             def compare(line: str) -> tuple[Ran, Ran]:
                 args = shlex.split(line)
                 real = subprocess.run(
-                    [str(KUBECTL), f"--cache-dir={cache}", f"--server={url}", *args], capture_output=True, text=True
+                    [str(peers.WHEEL), f"--cache-dir={cache}", f"--server={url}", *args], capture_output=True, text=True
                 )
                 return Ran(real.returncode, real.stdout, real.stderr), world.run(*args)
 

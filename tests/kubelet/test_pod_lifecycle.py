@@ -251,8 +251,7 @@ def test_active_deadline() -> None:
 
 def test_a_runtime_that_forgot_makes_containers_anew_and_counts_a_restart() -> None:
     world = PodWorld(pod())
-    world.service.pods.clear()
-    world.look()
+    world.forget()
     assert world.container()["restartCount"] == 0  # a sandbox that was just made isn't asked for again at once
     world.run(1.1)
     assert world.container()["restartCount"] == 1
@@ -273,8 +272,7 @@ def test_a_runtime_that_forgot_a_crashing_container_makes_the_next_attempt_not_t
     restarts = world.container()["restartCount"]
     assert restarts > 1
     told = len(world.statuses)
-    world.service.pods.clear()
-    world.look()
+    world.forget()
     world.look()
     world.run(2)
     counts = [status["containerStatuses"][0]["restartCount"] for _, status in world.statuses[told:]]
@@ -366,8 +364,7 @@ def test_a_pod_that_ends_while_its_forgotten_container_waits_has_failed() -> Non
     world.run(8)
     assert world.container()["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     before = world.container()
-    world.service.pods.clear()
-    world.look()
+    world.forget()
     assert "running" in world.container("init")["state"]
     world.delete(grace_s=0)
     world.run(5)

@@ -1,7 +1,7 @@
 """The store actor in simulation: its protocol, its publications, crashes, loss, leases, compaction."""
 
 import asyncio
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -80,35 +80,39 @@ def test_transactions_answer_and_publish():
 
 
 @pytest.mark.parametrize(
-    ("requests", "txns_each", "shared"),
+    ("sizes", "commits"),
     [
-        (2 * COMMIT_HALF_MIN - 1, 1, 1),
-        (2 * COMMIT_HALF_MIN, 1, 2),
-        (200, 1, 2),
-        (2, COMMIT_HALF_MIN - 1, 1),
-        (2, COMMIT_HALF_MIN, 2),
-        (1, 4 * COMMIT_HALF_MIN, 1),
+        ([1] * (2 * COMMIT_HALF_MIN - 1), [2 * COMMIT_HALF_MIN - 1]),
+        ([1] * 2 * COMMIT_HALF_MIN, [COMMIT_HALF_MIN, COMMIT_HALF_MIN]),
+        ([1] * 200, [100, 100]),
+        ([COMMIT_HALF_MIN - 1] * 2, [2 * COMMIT_HALF_MIN - 2]),
+        ([COMMIT_HALF_MIN] * 2, [COMMIT_HALF_MIN, COMMIT_HALF_MIN]),
+        ([4 * COMMIT_HALF_MIN], [4 * COMMIT_HALF_MIN]),
+        ([1, 100], [101]),
+        ([100, 1], [101]),
+        ([40, 1, 40], [40, 41]),
+        ([1] * 40 + [60], [40, 60]),
     ],
 )
-def test_waiting_requests_share_one_commit_or_two_when_they_are_many(requests, txns_each, shared):
+def test_waiting_requests_share_one_commit_or_two_when_they_are_many(sizes, commits):
+    """`sizes`: transactions of each request; `commits`: of each commit."""
     with World() as world:
         world.sim.run_for(0.1)
         # In simulation messages arrive one by one: let the commit wait as if the socket still had some.
         world.sim.context("store").after_drain = lambda commit: world.sim.loop.call_later(0.01, commit)
 
-        async def ask(number):
-            txns = [creation(b"%d-%d" % (number, place)) for place in range(txns_each)]
-            return await world.client.request("store", TXN, txns, [b""] * txns_each)
+        async def ask(number, size):
+            txns = [creation(b"%d-%d" % (number, place)) for place in range(size)]
+            return await world.client.request("store", TXN, txns, [b""] * size)
 
         async def together():
-            return await asyncio.gather(*map(ask, range(requests)))
+            return await asyncio.gather(*(ask(number, size) for number, size in enumerate(sizes)))
 
         replies = world.sim.run(together())
-        last = 1 + requests * txns_each
-        assert sorted(answer[1] for reply in replies for answer in reply.body) == list(range(2, last + 1))
-        assert world.log.commits == shared
+        assert sorted(answer[1] for reply in replies for answer in reply.body) == list(range(2, sum(sizes) + 2))
+        assert world.log.commits == len(commits)
         world.sim.run_for(0.1)
-        ends = [1, *(1 + requests * half // shared * txns_each for half in range(1, shared + 1))]
+        ends = accumulate(commits, initial=1)
         assert [(body[0], body[2]) for body, _ in world.publications if body[1]] == list(pairwise(ends))
 
 
@@ -228,23 +232,6 @@ def test_notes_are_short(operations):
         world.ask(TXN, [[[], operations, [], "n" * NOTE_CHARS_MAX]], values)
         with pytest.raises(RequestFailed, match="a note is text of up to"):
             world.ask(TXN, [[[], operations, [], "n" * (NOTE_CHARS_MAX + 1)]], values)
-
-
-@pytest.mark.parametrize(("sizes", "commits"), [([1, 100], 1), ([100, 1], 1), ([40, 1, 40], 2), ([1] * 40 + [60], 2)])
-def test_a_batch_is_cut_where_half_of_its_transactions_are(sizes, commits):
-    with World() as world:
-        world.sim.run_for(0.1)
-        world.sim.context("store").after_drain = lambda commit: world.sim.loop.call_later(0.01, commit)
-
-        async def ask(number, size):
-            txns = [creation(b"%d-%d" % (number, place)) for place in range(size)]
-            return await world.client.request("store", TXN, txns, [b""] * size)
-
-        async def together():
-            return await asyncio.gather(*(ask(number, size) for number, size in enumerate(sizes)))
-
-        world.sim.run(together())
-        assert world.log.commits == commits
 
 
 def test_one_refused_transaction_does_not_stop_its_batch():
